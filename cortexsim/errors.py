@@ -1,0 +1,62 @@
+"""One family of errors, each a sentence that tells the user what to do.
+
+The command line prints the message and leaves with exit status 2; in Python
+they are ordinary exceptions. Whatever is not a :class:`CortexSimError` is a
+defect of CortexSim and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CortexSimError(Exception):
+    """Anything the user can put right; the message says what and how."""
+
+
+class GraphError(CortexSimError):
+    """An area graph that cannot be built or run."""
+
+
+class ProtocolError(CortexSimError):
+    """A protocol that cannot be read or carried out."""
+
+
+class DatasetError(CortexSimError):
+    """A data set that is missing, damaged, or does not fit the network."""
+
+
+class CheckpointError(CortexSimError):
+    """A checkpoint that is missing, damaged, or not ours."""
+
+
+class SimulationError(CortexSimError):
+    """A run, or a training, that cannot start or go on."""
+
+
+class RecordingError(CortexSimError):
+    """A recording that cannot be written, read, or used for what was asked."""
+
+
+def unknown(kind: str, given: object, allowed: Iterable[object]) -> str:
+    """Say that a name is unknown, suggest the nearest, and list what is known.
+
+    Parameters
+    ----------
+    kind
+        What the name stands for, e.g. ``"area"``.
+    given
+        The name that was given.
+    allowed
+        Every name that would have been accepted.
+
+    Returns
+    -------
+    str
+        For example ``unknown area 'V3'; did you mean 'V2'? known: V1, V2``.
+    """
+    names = [str(name) for name in allowed]
+    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ";"
+    return f"unknown {kind} '{given}'{hint} known: {', '.join(names) or 'none'}"

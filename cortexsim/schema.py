@@ -1,0 +1,27 @@
+"""The recording format's names, in one place (see ``docs`` in the README).
+
+A recording is one Zarr v3 store, opened with ``xarray.open_datatree``: scores
+at the root, one group per area. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+#: Increased when a reader of older recordings would go wrong.
+FORMAT_VERSION = 1
+
+TRIAL, TIME, CLASS = "trial", "time", "class"
+CHANNEL, ROW, COLUMN, UNIT = "channel", "y", "x", "unit"
+STEP = "step"
+STIMULUS, LABEL, CONDITION = "stimulus_id", "label", "condition"
+
+SCORES, SHOWN, DONE = "scores", "shown", "done"
+ACTIVATION, POPULATED = "activation", "populated"
+
+#: Names an area, a factor or a data set may not take, since a recording uses them.
+RESERVED = frozenset(
+    {TRIAL, TIME, CLASS, CHANNEL, ROW, COLUMN, UNIT, STEP, STIMULUS, LABEL,
+     CONDITION, SCORES, SHOWN, DONE, ACTIVATION, POPULATED}
+)
+
+#: What an index shows when nothing is on.
+NOTHING = "nothing"
