@@ -1,0 +1,227 @@
+"""Area graphs as plain data and as YAML; errors name the file and the line."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from .. import yamlio
+from ..errors import GraphError
+from .core import AreaGraph
+from .parts import Area, Connection, PreNet
+from .validate_parts import InvalidPartError
+
+Made = TypeVar("Made")
+Count = Annotated[int, Field(strict=True)]
+
+
+def _three(value: Any) -> Any:
+    # checked here since a list of the wrong length is better told as a whole
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise ValueError("must be channels, height and width, as in [24, 16, 16]")
+    return list(value)
+
+
+Shape = Annotated[list[Count], BeforeValidator(_three)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class ConnectionText(_Strict):
+    """One entry of ``connections``."""
+
+    source: str = Field(alias="from")
+    target: str = Field(alias="to")
+    transition: str = "brc"
+    layers: Count | None = None
+    shortcut: str = "none"
+    gain: float = Field(default=1.0, strict=True)
+    steps: list[Any] = [1, None]
+    weights: str | None = None
+    tie: str | list[str] | None = None
+
+
+class PreNetText(_Strict):
+    """The key ``pre_net``."""
+
+    layers: Count = 1
+    channels: Count | None = None
+
+
+class GraphText(_Strict):
+    """A whole area graph."""
+
+    name: str = ""
+    areas: dict[str, Shape]
+    connections: list[ConnectionText] | None = None
+    connectivity: Literal["adjacent", "full"] | None = None
+    self_transitions: bool | None = None
+    feedback: bool | None = None
+    bypass: bool | None = None
+    gain: float | None = Field(default=None, strict=True)
+    image: Shape = [3, 32, 32]
+    input: str = "sustained"
+    weights: str = "shared"
+    readout_time: Count = 10
+    pre_net: PreNetText = PreNetText()
+
+
+#: Keys that make the connections by rule, in place of a list of them.
+_RULES = ("connectivity", "self_transitions", "feedback", "bypass", "gain")
+
+
+def from_yaml(path: str | Path) -> AreaGraph:
+    """Read a graph from a file; see :meth:`AreaGraph.from_yaml`."""
+    return _build(yamlio.read(path, GraphError))
+
+
+def from_text(yaml: str, source: str = "<text>") -> AreaGraph:
+    """Read a graph from text; see :meth:`AreaGraph.from_text`."""
+    return _build(yamlio.loads(yaml, GraphError, source))
+
+
+def from_dict(data: Mapping[str, Any], source: str = "area graph") -> AreaGraph:
+    """Make a graph from plain data; see :meth:`AreaGraph.from_dict`."""
+    lines: dict[yamlio.Key, int] = {}
+    return _build(yamlio.Document(dict(data), source, "", lines))
+
+
+def _build(document: yamlio.Document) -> AreaGraph:
+    read = yamlio.validate(GraphText, document, GraphError)
+    areas = [
+        _at(document, ("areas", name), partial(Area, name, *shape))
+        for name, shape in read.areas.items()
+    ]
+    pre_net = _at(document, ("pre_net",), partial(PreNet, **read.pre_net.model_dump()))
+    if read.connections is None:
+        connections = _by_rule(read, document)
+    else:
+        _refuse_rules(read, document)
+        connections = [
+            _at(document, ("connections", i), partial(_connection, entry))
+            for i, entry in enumerate(read.connections)
+        ]
+    channels, height, width = read.image
+    return _at(document, (), lambda: AreaGraph(
+        tuple(areas), tuple(connections), image=(channels, height, width), input=read.input,
+        weights=read.weights, readout_time=read.readout_time, pre_net=pre_net, name=read.name,
+    ))
+
+
+def _at(document: yamlio.Document, key: yamlio.Key, make: Callable[[], Made]) -> Made:
+    """Make a part, and put the place of its text before any error."""
+    try:
+        return make()
+    except InvalidPartError as problem:
+        raise GraphError(f"{document.where((*key, *problem.key))}: {problem}") from None
+    except GraphError as problem:
+        raise GraphError(f"{document.where(key)}: {problem}") from None
+
+
+def _connection(read: ConnectionText) -> Connection:
+    data = read.model_dump()
+    return Connection(**{**data, "steps": tuple(data["steps"])})
+
+
+def _by_rule(read: GraphText, document: yamlio.Document) -> list[Connection]:
+    rules = {key: getattr(read, key) for key in _RULES if getattr(read, key) is not None}
+    if not rules and len(read.areas) > 1:
+        raise GraphError(
+            f"{document.where()}: give either 'connections' or 'connectivity: adjacent' or 'full'"
+        )
+    if not rules:
+        return []
+    shapes = list(read.areas.values())
+    channels, height, width = read.image
+    made = _at(document, ("connectivity",), lambda: AreaGraph.chain(
+        list(read.areas), channels=[shape[0] for shape in shapes],
+        sizes=[(shape[1], shape[2]) for shape in shapes], image=(channels, height, width),
+        input=read.input, readout_time=read.readout_time,
+        pre_net=PreNet(**read.pre_net.model_dump()), **rules,
+    ))
+    return list(made.connections)
+
+
+def _refuse_rules(read: GraphText, document: yamlio.Document) -> None:
+    for key in _RULES:
+        if getattr(read, key) is not None:
+            raise GraphError(
+                f"{document.where((key,))}: '{key}' makes connections by rule and cannot stand "
+                "beside a list of 'connections'"
+            )
+
+
+def to_dict(graph: AreaGraph) -> dict[str, Any]:
+    """Return a graph as plain JSON; see :meth:`AreaGraph.to_dict`."""
+    pre_net: dict[str, int] = {"layers": graph.pre_net.layers}
+    if graph.pre_net.channels is not None:
+        pre_net["channels"] = graph.pre_net.channels
+    return {
+        **({"name": graph.name} if graph.name else {}),
+        "areas": {area.name: list(area.shape) for area in graph.areas},
+        "connections": [_connection_dict(c) for c in graph.connections],
+        "image": list(graph.image),
+        "input": graph.input,
+        "weights": graph.weights,
+        "readout_time": graph.readout_time,
+        "pre_net": pre_net,
+    }
+
+
+def _connection_dict(connection: Connection) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "from": connection.source, "to": connection.target,
+        "transition": connection.transition,
+    }
+    if connection.transition in ("brc", "brd"):
+        data["layers"] = connection.layers
+    data["shortcut"] = connection.shortcut
+    if connection.shortcut == "identity":
+        data["gain"] = connection.gain
+    if connection.steps != (1, None):
+        first, last = connection.steps
+        # JSON has no infinity
+        data["steps"] = [first, "inf" if last is None else last]
+    if connection.weights:
+        data["weights"] = connection.weights
+    if connection.tie:
+        data["tie"] = list(connection.tie) if isinstance(connection.tie, tuple) else connection.tie
+    return data
+
+
+def to_yaml(graph: AreaGraph) -> str:
+    """Return a graph as YAML; see :meth:`AreaGraph.to_yaml`."""
+    data = json.loads(json.dumps(to_dict(graph)))
+    tree = CommentedMap(data)
+    tree["areas"] = CommentedMap({name: _flow(shape) for name, shape in data["areas"].items()})
+    tree["connections"] = CommentedSeq(_flow(connection) for connection in data["connections"])
+    tree["image"], tree["pre_net"] = _flow(data["image"]), _flow(data["pre_net"])
+    writer = YAML(typ="rt", pure=True)
+    writer.width = 200
+    writer.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    writer.dump(tree, stream)
+    return stream.getvalue()
+
+
+def _flow(node: Any) -> Any:
+    """Write a list or mapping on one line, in brackets."""
+    if isinstance(node, dict):
+        mapping = CommentedMap({key: _flow(value) for key, value in node.items()})
+        mapping.fa.set_flow_style()
+        return mapping
+    if isinstance(node, list):
+        sequence = CommentedSeq(_flow(value) for value in node)
+        sequence.fa.set_flow_style()
+        return sequence
+    return node

@@ -1,0 +1,156 @@
+"""The rules that areas, connections and a pre-net must keep by themselves."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import GraphError, unknown
+from ..schema import RESERVED
+
+if TYPE_CHECKING:
+    from .parts import Area, Connection, PreNet
+
+#: Transitions, with the number of (de)convolutions each has when nothing is said.
+LAYERS = {"brc": 2, "brd": 2, "conv": 1, "max_pool": 0, "identity": 0}
+SHORTCUTS = ("none", "identity", "linear")
+SHARING = ("shared", "per-step")
+INPUTS = ("sustained", "onset")
+
+#: Beyond any simulation of vision: 100 s at 10 ms a step.
+MAX_STEPS = 10_000
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+# a protocol's `record: {areas: all}` could not be told from an area of that name
+_TAKEN = RESERVED | {"all"}
+
+
+class InvalidPartError(GraphError):
+    """A broken rule, with the key of the part at fault so that YAML can give its line."""
+
+    def __init__(self, message: str, key: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def check_known(name: object, names: Iterable[str]) -> None:
+    """Raise GraphError if no area has this name."""
+    names = list(names)
+    if name not in names:
+        raise GraphError(unknown("area", name, names))
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a value is a whole number of 1 or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _option(kind: str, given: object, allowed: Iterable[object]) -> None:
+    allowed = list(allowed)
+    if given not in allowed:
+        raise InvalidPartError(unknown(kind, given, allowed))
+
+
+def check_area(area: Area) -> None:
+    """Check an area's name and shape."""
+    if not isinstance(area.name, str) or not _NAME.fullmatch(area.name):
+        raise InvalidPartError(
+            f"area '{area.name}': a name begins with a letter and goes on with "
+            "letters, digits, '_' or '-'"
+        )
+    if area.name.lower() in _TAKEN:
+        raise InvalidPartError(
+            f"area '{area.name}': this name is used by recordings; choose another"
+        )
+    if not all(is_count(size) for size in area.shape):
+        raise InvalidPartError(
+            f"area '{area.name}': channels, height and width must be whole numbers "
+            f"of 1 or more, got {list(area.shape)}"
+        )
+
+
+def window(steps: Any, name: str) -> tuple[int, int | None]:
+    """Bring a window into the form (first, last or None); infinity and 'inf' are None."""
+    if not isinstance(steps, Sequence) or isinstance(steps, str) or len(steps) != 2:
+        raise InvalidPartError(
+            f"{name}: steps must be the first and the last step, as in [1, inf], got {steps!r}"
+        )
+    first, last = steps
+    if last is None or last in ("inf", math.inf):
+        last = None
+    if not is_count(first) or (last is not None and (not is_count(last) or last < first)):
+        raise InvalidPartError(
+            f"{name}: steps must be whole numbers, the first 1 or more and the last not "
+            f"before it, got [{first}, {'inf' if last is None else last}]"
+        )
+    if max(first, last or 0) > MAX_STEPS:
+        raise InvalidPartError(f"{name}: steps end at {MAX_STEPS} at the latest, or at inf")
+    return first, last
+
+
+def check_connection(connection: Connection) -> None:
+    """Check what can be said of a connection without its areas."""
+    name = connection.name
+    _option(f"transition of {name}", connection.transition, LAYERS)
+    _option(f"shortcut of {name}", connection.shortcut, SHORTCUTS)
+    if connection.weights is not None:
+        _option(f"weights of {name}", connection.weights, SHARING)
+    usual = LAYERS[connection.transition]
+    if usual == 2 and not is_count(connection.layers):
+        raise InvalidPartError(f"{name}: layers must be 1 or more, got {connection.layers}")
+    if usual < 2 and connection.layers != usual:
+        raise InvalidPartError(
+            f"{name}: '{connection.transition}' always has {usual} layers, not "
+            f"{connection.layers}; leave 'layers' out"
+        )
+    if connection.transition == connection.shortcut == "identity":
+        raise InvalidPartError(
+            f"{name}: an identity transition with an identity shortcut adds the source "
+            "twice; leave the shortcut out"
+        )
+    _check_gain(connection)
+    _check_tie(connection)
+
+
+def _check_gain(connection: Connection) -> None:
+    name, gain = connection.name, connection.gain
+    if isinstance(gain, bool) or not isinstance(gain, int | float):
+        raise InvalidPartError(f"{name}: gain must be a number, got {gain!r}")
+    if not math.isfinite(gain) or gain <= 0:
+        raise InvalidPartError(f"{name}: gain must be finite and above 0, got {gain}")
+    if gain != 1 and connection.shortcut != "identity":
+        raise InvalidPartError(
+            f"{name}: gain {gain} has nothing to act on; it belongs to an identity shortcut"
+        )
+
+
+def _check_tie(connection: Connection) -> None:
+    name, tie = connection.name, connection.tie
+    if tie is None:
+        return
+    for word in tie if isinstance(tie, tuple) else (tie,):
+        if not isinstance(word, str) or not _NAME.fullmatch(word):
+            raise InvalidPartError(
+                f"{name}: the name of a tie begins with a letter and goes on with letters, "
+                f"digits, '_' or '-', got {word!r}"
+            )
+    if not connection.layers and connection.shortcut != "linear":
+        raise InvalidPartError(f"{name}: '{connection.transition}' has no weights to tie")
+    if isinstance(tie, tuple) and len(tie) != connection.layers:
+        raise InvalidPartError(
+            f"{name}: tie must name each of its {connection.layers} layers, got {len(tie)} names"
+        )
+
+
+def check_pre_net(pre_net: PreNet) -> None:
+    """Check the pre-net's layers and channels."""
+    if isinstance(pre_net.layers, bool) or pre_net.layers not in (0, 1, 3):
+        raise InvalidPartError(f"pre_net: layers must be 0, 1 or 3, got {pre_net.layers!r}")
+    if pre_net.channels is not None and not is_count(pre_net.channels):
+        raise InvalidPartError(f"pre_net: channels must be 1 or more, got {pre_net.channels!r}")
+    if pre_net.channels is not None and pre_net.layers != 3:
+        raise InvalidPartError(
+            "pre_net: channels are those between its layers; they need 'layers: 3'"
+        )
