@@ -1,0 +1,73 @@
+"""Where to compute, and in which precision."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from .errors import SimulationError, unknown
+
+PRECISIONS = ("float32", "bf16")
+
+
+def device(name: str | None = None) -> torch.device:
+    """Return a device by its name; by default ``cuda`` where there is one, else ``cpu``.
+
+    Raises
+    ------
+    SimulationError
+        If it is unknown or not there.
+    """
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise SimulationError(unknown("device", name, ["cpu", "cuda", "cuda:0"]))
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise SimulationError(
+            f"device '{name}' is not there ({torch.cuda.device_count()} CUDA devices found); "
+            "use --device cpu"
+        )
+    return torch.device(name)
+
+
+def precision(name: str | None, on: torch.device, lower: bool = False) -> str:
+    """Return a precision's name; by default bf16 only if asked for and native to the device.
+
+    Raises
+    ------
+    SimulationError
+        If it is unknown.
+    """
+    if name is None:
+        native = on.type == "cuda" or _cpu_has_bf16()
+        return "bf16" if lower and native else "float32"
+    if name not in PRECISIONS:
+        raise SimulationError(unknown("precision", name, PRECISIONS))
+    return name
+
+
+def autocast(on: torch.device, name: str) -> torch.autocast:
+    """Return the context in which convolutions run in this precision."""
+    return torch.autocast(on.type, torch.bfloat16, enabled=name == "bf16")
+
+
+def hardware(on: torch.device) -> str:
+    """Describe the processor in a few words, for cards and recordings."""
+    if on.type == "cuda":
+        return str(torch.cuda.get_device_name(on))
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines()
+                 if line.startswith("model name")]
+        model = names[0] if names else model
+    return f"{model}, {torch.get_num_threads()} threads"
+
+
+def _cpu_has_bf16() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    # without these instructions bf16 is emulated, and slower than float32
+    return "avx512_bf16" in flags or "amx_bf16" in flags

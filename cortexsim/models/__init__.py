@@ -1,0 +1,8 @@
+"""Networks: the weights of an area graph, the step that runs it, files that hold it."""
+
+from .calibration import calibrate
+from .checkpoint import Loaded, load, save
+from .network import Network
+from .weights import parameter_count
+
+__all__ = ["Loaded", "Network", "calibrate", "load", "parameter_count", "save"]

@@ -1,0 +1,87 @@
+"""Calibration: the statistics of every site at every index, from training images.
+
+Index by index, everything earlier frozen: first the areas at index ``t``, then,
+layer by layer, what is normalized within step ``t + 1``; then the state moves on.
+Each number is over all images, and over the rows and columns of the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from . import engine
+from .engine import State, site
+from .network import Network
+from .transitions import TRANSITIONS
+
+
+def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
+              on_step: Callable[[int], object] = lambda t: None) -> None:
+    """Compute the statistics of a network anew for the indices 0 to ``steps``.
+
+    Runs in float32 (or the network's own precision), with the network's own
+    input mode and no augmentation. Memory holds the state of all images.
+
+    Parameters
+    ----------
+    network
+        Its statistics are replaced; it is left in evaluation mode, ready to run.
+    images
+        Training images, shape (count, channels, height, width).
+    steps
+        The last index to calibrate.
+    batch
+        Images at a time; changes the result only by rounding.
+    on_step
+        Called with each index that is done.
+    """
+    statistics = network.statistics
+    network.eval()
+    statistics.forget()
+    device = next(network.parameters()).device
+    chunks = [chunk.to(device) for chunk in torch.split(images, batch)]
+    with torch.no_grad():
+        for k in range(2, len(network.pre_net.weights) + 1):
+            _measure(network, f"pre_net:{k}", 0, (network.drive(x, k - 1) for x in chunks))
+        drives = [network.drive(x) for x in chunks]
+        states: list[State] = [{network.graph.first.name: drive} for drive in drives]
+        sustained = network.graph.input == "sustained"
+        for t in range(steps + 1):
+            for area in states[0]:
+                _measure(network, area, t, (state[area] for state in states))
+            if t < steps:
+                _measure_within(network, states, t + 1)
+                for i, state in enumerate(states):
+                    states[i] = network.step(state, t + 1, drive=drives[i] if sustained else None)
+            on_step(t)
+
+
+def _measure(network: Network, place: str, index: int, values: Iterable[Tensor]) -> None:
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for value in values:
+        # float64: a variance as a difference of large sums needs the digits
+        wide = value.double()
+        count += wide.numel() // wide.shape[1]
+        total = total.to(wide) + wide.sum((0, 2, 3))
+        squares = squares.to(wide) + wide.square().sum((0, 2, 3))
+    mean = total / count
+    network.statistics.put(place, index, mean, (squares / count - mean.square()).clamp_min(0))
+
+
+def _measure_within(network: Network, states: Sequence[State], s: int) -> None:
+    """Measure the later layers of all transitions at step s, one layer after another."""
+    plan = engine.plan(network.graph, s, frozenset(states[0]), frozenset(network.graph.names))
+    deep = [c for c in plan if TRANSITIONS[c.transition].normalized and c.layers > 1]
+    inputs = [engine.first_layers(network, state, s, deep, fold=False)[1] for state in states]
+    for layer in range(2, max((c.layers for c in deep), default=1) + 1):
+        for c in deep:
+            if layer <= c.layers:
+                _measure(network, site(c, layer), s, (part[c] for part in inputs))
+        for part in inputs:
+            for c in deep:
+                if layer < c.layers:
+                    x = network.normalize(part[c], [site(c, layer)], s)
+                    part[c] = engine.middle_layer(network, x, c, layer, s, fold=False)

@@ -1,0 +1,186 @@
+"""The transitions of one step, together: what can be computed once is computed once.
+
+All savings are exact up to the order of floating-point sums:
+
+- transitions that leave one area share its normalization and ReLU, and those of
+  one stride share one wider convolution;
+- the last layers of all transitions into one area are one convolution over their
+  joined inputs;
+- outside training, a second normalization is folded into the convolution before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..graph import AreaGraph, Connection
+from .transitions import TRANSITIONS, is_deconvolution, resample, shortcut
+
+if TYPE_CHECKING:
+    from .network import Network
+
+State = dict[str, Tensor]
+
+
+@lru_cache(maxsize=4096)
+def plan(graph: AreaGraph, s: int, sources: frozenset[str],
+         targets: frozenset[str]) -> tuple[Connection, ...]:
+    """Return the connections that fire, in an order that does not depend on the graph's."""
+    return tuple(sorted(graph.firing(s, sources, targets), key=lambda c: c.name))
+
+
+def site(connection: Connection, layer: int) -> str:
+    """Name the place where the input of a layer is normalized, for layers 2 and later."""
+    return f"{connection.name}:{layer}"
+
+
+def add(tensors: Sequence[Tensor]) -> Tensor:
+    """Sum in the order given."""
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
+
+
+def transitions(network: Network, state: State, s: int,
+                firing: Sequence[Connection]) -> dict[str, list[Tensor]]:
+    """Apply all connections that fire at step s.
+
+    Parameters
+    ----------
+    network
+        Owner of weights and statistics.
+    state
+        Area to activity at index s-1, shape (batch, channels, height, width).
+    s
+        The step.
+    firing
+        From :func:`plan`.
+
+    Returns
+    -------
+    dict
+        Target to what is to be summed there.
+    """
+    sums: dict[str, list[Tensor]] = {}
+    for c in firing:
+        x, kind = state[c.source], TRANSITIONS[c.transition]
+        if not kind.normalized:
+            weights = [network.weight(c, layer, s) for layer in range(1, kind.layers(c) + 1)]
+            size = network.graph.area(c.target).shape[1:]
+            result = kind.apply(x, weights, network.graph.stride(c), size)
+            sums.setdefault(c.target, []).append(result)
+        if c.shortcut != "none":
+            weight = network.weight(c, 0, s) if c.shortcut == "linear" else None
+            sums.setdefault(c.target, []).append(shortcut(network.graph, c, x, weight))
+    direct, inputs = first_layers(network, state, s, firing)
+    for target, parts in direct.items():
+        sums.setdefault(target, []).extend(parts)
+    for layer in range(2, max((c.layers for c in inputs), default=2)):
+        inputs = {c: middle_layer(network, x, c, layer, s) if layer < c.layers else x
+                  for c, x in inputs.items()}
+    for target in dict.fromkeys(c.target for c in inputs):
+        group = [c for c in inputs if c.target == target]
+        sums.setdefault(target, []).append(_last_layers(network, inputs, group, s))
+    return sums
+
+
+def first_layers(
+    network: Network, state: State, s: int, firing: Sequence[Connection], *,
+    fold: bool | None = None,
+) -> tuple[dict[str, list[Tensor]], dict[Connection, Tensor]]:
+    """Apply the first layer of all normalized transitions.
+
+    Parameters
+    ----------
+    network, state, s, firing
+        As in :func:`transitions`.
+    fold
+        Whether to normalize the outputs too; by default outside training.
+
+    Returns
+    -------
+    tuple
+        What one-layer transitions add to their targets, and the outputs of the others.
+    """
+    fold = not network.training if fold is None else fold
+    direct: dict[str, list[Tensor]] = {}
+    inputs: dict[Connection, Tensor] = {}
+    active: State = {}
+    for group in _groups(network.graph, tuple(firing)):
+        source = group[0].source
+        if source not in active:
+            active[source] = F.relu(network.normalize(state[source], [source], s - 1))
+        up = is_deconvolution(network.graph, group[0])
+        outputs = 1 if up else 0
+        weights = [network.weight(c, 1, s) for c in group]
+        sizes = [w.shape[outputs] for w in weights]
+        weight, bias = _join(weights, outputs), None
+        if fold and group[0].layers > 1:
+            scale, bias = network.scale_shift([site(c, 2) for c in group], s)
+            weight = weight * (scale[:, None, None] if up else scale[:, None, None, None])
+        size = network.graph.area(group[0].target).shape[1:]
+        x = resample(active[source], weight, network.graph.stride(group[0]), size, bias)
+        for connection, part in zip(group, torch.split(x, sizes, 1), strict=True):
+            if connection.layers == 1:
+                direct.setdefault(connection.target, []).append(part)
+            else:
+                inputs[connection] = part
+    return direct, inputs
+
+
+def middle_layer(network: Network, x: Tensor, connection: Connection, layer: int, s: int, *,
+                 fold: bool | None = None) -> Tensor:
+    """Apply a layer that is neither first nor last.
+
+    Parameters
+    ----------
+    network, s
+        As in :func:`transitions`.
+    x
+        Its input; outside training, normalized already.
+    connection, layer
+        Which.
+    fold
+        Whether to normalize the output too; by default outside training.
+    """
+    fold = not network.training if fold is None else fold
+    if network.training:
+        x = network.normalize(x, [site(connection, layer)], s)
+    weight, bias = network.weight(connection, layer, s), None
+    if fold:
+        scale, bias = network.scale_shift([site(connection, layer + 1)], s)
+        weight = weight * scale[:, None, None, None]
+    return F.conv2d(F.relu(x), weight, bias, padding=1)
+
+
+def _last_layers(network: Network, inputs: dict[Connection, Tensor], group: list[Connection],
+                 s: int) -> Tensor:
+    """Apply the last layers of all transitions into one area, as one convolution."""
+    x = _join([inputs[c] for c in group], 1)
+    if network.training:
+        x = network.normalize(x, [site(c, c.layers) for c in group], s)
+    weight = _join([network.weight(c, c.layers, s) for c in group], 1)
+    return F.conv2d(F.relu(x, inplace=not torch.is_grad_enabled()), weight, padding=1)
+
+
+@lru_cache(maxsize=4096)
+def _groups(graph: AreaGraph, firing: tuple[Connection, ...]) -> list[list[Connection]]:
+    """Group normalized connections whose first layers are one wider convolution."""
+    groups: dict[tuple[object, ...], list[Connection]] = {}
+    for c in firing:
+        if TRANSITIONS[c.transition].normalized:
+            kind = (c.source, graph.stride(c), graph.grows(c), graph.area(c.target).shape[1:],
+                    c.layers == 1)
+            groups.setdefault(kind, []).append(c)
+    return list(groups.values())
+
+
+def _join(tensors: list[Tensor], dim: int) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim)

@@ -1,0 +1,248 @@
+"""A trained area graph: owns weights and statistics, holds no activity.
+
+State goes in and comes out: ``step(state, s, frame)`` returns the state at index ``s``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, GraphError
+from ..graph import AreaGraph, Connection
+from . import engine
+from .ends import PostNet, PreNet
+from .engine import State
+from .statistics import EPSILON, Statistics
+from .transitions import TRANSITIONS
+from .weights import initial_weights
+
+
+class Network(nn.Module):
+    """The weights of an area graph, and the step that runs it.
+
+    Parameters
+    ----------
+    graph
+        The areas and connections.
+    classes
+        Number of classes of the post-net.
+    steps
+        The longest time to be trained, for per-step weights; by default the
+        graph's readout time.
+    seed
+        Of the initial weights.
+    """
+
+    def __init__(self, graph: AreaGraph, classes: int = 10, steps: int | None = None,
+                 seed: int = 0) -> None:
+        super().__init__()
+        self.graph = graph
+        self.classes = classes
+        self.steps = steps or graph.readout_time
+        self.pre_net = PreNet(graph, seed)
+        self.post_net = PostNet(graph.last.channels, classes, seed)
+        self.weights = nn.ParameterDict(initial_weights(graph, self.steps, seed))
+        self.statistics = Statistics(
+            {area.name: area.channels for area in graph.areas}
+            | {engine.site(c, layer): graph.middle_channels(c) for c in graph.connections
+               if TRANSITIONS[c.transition].normalized for layer in range(2, c.layers + 1)}
+            | self.pre_net.sites()
+        )
+
+    # --- what a user calls
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return class scores at the graph's readout time, in its input mode.
+
+        Parameters
+        ----------
+        images
+            Shape (batch, channels, height, width), as :func:`stimuli.to_input` makes them.
+
+        Returns
+        -------
+        Tensor
+            Shape (batch, classes).
+        """
+        return self.scores(images, [self.graph.readout_time])[self.graph.readout_time]
+
+    def scores(self, images: Tensor, times: Iterable[int]) -> dict[int, Tensor]:
+        """Return class scores at several readout times from one pass.
+
+        Parameters
+        ----------
+        images
+            Shape (batch, channels, height, width).
+        times
+            Readout times, in steps.
+
+        Returns
+        -------
+        dict
+            Readout time to scores of shape (batch, classes).
+
+        Raises
+        ------
+        GraphError
+            If the last area is empty at one of the times.
+        """
+        times = sorted(set(times))
+        last = self.graph.last.name
+        wanted = [{last} if t in times else set() for t in range(times[-1] + 1)]
+        needed = self.graph.needed(wanted)
+        drive = self.drive(images)
+        state = {self.graph.first.name: drive}
+        scores = {}
+        for t in range(times[-1] + 1):
+            if t > 0:
+                again = drive if self.graph.input == "sustained" else None
+                state = self.step(state, t, drive=again, areas=needed[t])
+            if t in times:
+                scores[t] = self.readout(state, t)
+        return scores
+
+    def initial_state(self, frame: Tensor | None = None) -> State:
+        """Return the state at index 0: the first area holds the frame's drive, if there is one."""
+        return {} if frame is None else {self.graph.first.name: self.drive(frame)}
+
+    def step(self, state: State, s: int, frame: Tensor | None = None, *,
+             drive: Tensor | None = None, areas: Collection[str] | None = None) -> State:
+        """Take the state from index s-1 to index s.
+
+        Parameters
+        ----------
+        state
+            Area to activity of shape (batch, channels, height, width); empty
+            areas are absent.
+        s
+            The step, 1 for the first.
+        frame
+            Images shown at index s, shape (batch, channels, height, width).
+        drive
+            In place of a frame, what the pre-net made of it.
+        areas
+            The areas wanted at index s; all by default.
+
+        Returns
+        -------
+        dict
+            The new state; the old one is not changed.
+        """
+        wanted = frozenset(self.graph.names if areas is None else areas)
+        if frame is not None:
+            drive = self.drive(frame)
+        firing = engine.plan(self.graph, s, frozenset(state), wanted)
+        sums = engine.transitions(self, state, s, firing)
+        first = self.graph.first.name
+        if drive is not None and first in wanted:
+            sums.setdefault(first, []).append(drive)
+        return {area: engine.add(sums[area]) for area in self.graph.names if area in sums}
+
+    def drive(self, frame: Tensor, layers: int | None = None) -> Tensor:
+        """Return what the pre-net makes of images.
+
+        Parameters
+        ----------
+        frame
+            Shape (batch, channels, height, width).
+        layers
+            Stop after so many convolutions (calibration looks inside).
+
+        Returns
+        -------
+        Tensor
+            Shape (batch, *shape of the first area).
+        """
+        x = frame
+        for k, weight in enumerate(self.pre_net.weights[:layers], start=1):
+            x = x if k == 1 else F.relu(self.normalize(x, [f"pre_net:{k}"], 0))
+            last = k == len(self.pre_net.weights)
+            x = F.conv2d(x, weight, stride=self.pre_net.stride if last else 1, padding=1)
+        return x
+
+    def readout(self, state: State, t: int) -> Tensor:
+        """Return class scores from the state at index t, shape (batch, classes).
+
+        Raises
+        ------
+        GraphError
+            If the last area is empty.
+        """
+        last = self.graph.last.name
+        if last not in state:
+            times = ", ".join(map(str, self.graph.readout_times(t + 10)))
+            raise GraphError(
+                f"{last} is empty at t = {t}; with {self.graph.input} input it can be read at "
+                f"{times}"
+            )
+        x, net = state[last], self.post_net
+        if self.training:
+            x = F.batch_norm(x, None, None, net.scale, net.shift, training=True, eps=EPSILON)
+        else:
+            scale, shift = self.statistics.scale_shift(last, t)
+            x = _affine(x, net.scale * scale, net.scale * shift + net.shift)
+        pooled = F.relu(x).mean(dim=(2, 3))
+        if self.training:
+            return F.linear(pooled, net.weight, net.bias)
+        # matrix products sum in another order for other batches; in float64 the
+        # difference is rounded away, and a trial scores the same in any batch
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(pooled.double(), net.weight.double(), net.bias.double()).to(pooled)
+
+    @property
+    def beyond(self) -> str:
+        """``"error"`` or ``"last"``: what happens at an index without statistics."""
+        return self.statistics.beyond
+
+    @beyond.setter
+    def beyond(self, rule: str) -> None:
+        if rule not in ("error", "last"):
+            raise GraphError(f"beyond must be 'error' or 'last', got {rule!r}")
+        self.statistics.beyond = rule
+
+    @property
+    def statistics_limit(self) -> int:
+        """The last index for which the last area has statistics, -1 if there is none."""
+        known = self.statistics.known(self.graph.last.name)
+        return max((t for t, yes in enumerate(known) if yes), default=-1)
+
+    # --- what the engine and calibration call
+
+    def weight(self, connection: Connection, layer: int, s: int) -> Tensor:
+        """Return the weight of a layer at a step (layer 0 is the linear shortcut).
+
+        Raises
+        ------
+        CheckpointError
+            If weights are per step and this step was not trained.
+        """
+        key = self.graph.weight_key(connection, layer, s)
+        if key not in self.weights:
+            raise CheckpointError(
+                f"{connection.name} has its own weights at each step, trained to step "
+                f"{self.steps}: step {s} has none"
+            )
+        weight: Tensor = self.weights[key]
+        return weight
+
+    def scale_shift(self, sites: list[str], index: int) -> tuple[Tensor, Tensor]:
+        """Return the normalization of channels that belong to one site or several, joined."""
+        pairs = [self.statistics.scale_shift(site, index) for site in sites]
+        if len(pairs) == 1:
+            return pairs[0]
+        return torch.cat([scale for scale, _ in pairs]), torch.cat([shift for _, shift in pairs])
+
+    def normalize(self, x: Tensor, sites: list[str], index: int) -> Tensor:
+        """Normalize by the batch in training, by the statistics of the sites otherwise."""
+        if self.training:
+            return F.batch_norm(x, None, None, training=True, eps=EPSILON)
+        return _affine(x, *self.scale_shift(sites, index))
+
+
+def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    # addcmul in the activity's own precision: one pass over memory
+    return torch.addcmul(shift.to(x.dtype)[:, None, None], x, scale.to(x.dtype)[:, None, None])

@@ -1,0 +1,109 @@
+"""Time-specific normalization: one mean and variance per place and time.
+
+A *site* is a place where activity is normalized. Three kinds exist:
+
+- an area (``"V1"``), indexed by the index ``t`` at which the area is read.
+  All connections that leave the area, and the post-net, share these numbers;
+- a later layer of a connection (``"V1>V2:2"``), indexed by the step ``s``;
+- a layer of the pre-net (``"pre_net:2"``), which has no time and uses index 0.
+
+In training, the statistics of the batch are used. Otherwise those of
+calibration (:mod:`cortexsim.models.calibration`); NaN marks an index that has
+none.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+
+EPSILON = 1e-5  # torch's and He et al.'s
+_PREFIX = "at "  # so that an area may bear any name, also that of a module's attribute
+
+
+class Statistics(nn.Module):
+    """Means and variances of every site at every index.
+
+    Attributes
+    ----------
+    beyond
+        What happens at an index without statistics: ``"error"``, or
+        ``"last"`` to use the nearest earlier ones.
+    """
+
+    def __init__(self, channels: dict[str, int]) -> None:
+        super().__init__()
+        self.beyond = "error"
+        self._known: dict[str, list[bool]] = {}
+        for site, count in channels.items():
+            # (2, indices, channels): means, then variances
+            self.register_buffer(_PREFIX + site, torch.full((2, 0, count), torch.nan))
+
+    def table(self, site: str) -> Tensor:
+        """Return means and variances of a site, shape (2, indices, channels)."""
+        return self.get_buffer(_PREFIX + site)
+
+    def put(self, site: str, index: int, mean: Tensor, variance: Tensor) -> None:
+        """Set the statistics of a site at an index, each of shape (channels,)."""
+        table = self.table(site)
+        if index >= table.shape[1]:
+            longer = table.new_full((2, index + 1, table.shape[2]), torch.nan)
+            longer[:, : table.shape[1]] = table
+            table = longer
+        table[0, index] = mean.to(table)
+        table[1, index] = variance.to(table)
+        self._set(site, table)
+
+    def forget(self) -> None:
+        """Drop all statistics, for instance because the weights have changed."""
+        for name, table in list(self.named_buffers()):
+            self._set(name.removeprefix(_PREFIX), table[:, :0])
+
+    def _set(self, site: str, table: Tensor) -> None:
+        self._buffers[_PREFIX + site] = table
+        self._known.pop(site, None)
+
+    def known(self, site: str) -> list[bool]:
+        """Say for each index whether the site has statistics there."""
+        if site not in self._known:
+            # kept in Python, so that asking never waits for a GPU
+            self._known[site] = torch.isfinite(self.table(site)[0, :, 0]).tolist()
+        return self._known[site]
+
+    def scale_shift(self, site: str, index: int) -> tuple[Tensor, Tensor]:
+        """Return the normalization ``x * scale + shift``, each of shape (channels,).
+
+        Raises
+        ------
+        CheckpointError
+            If the site has no statistics at that index (with ``beyond``
+            ``"error"``) or none at any earlier one.
+        """
+        known = self.known(site)
+        at = index
+        if self.beyond == "last":
+            at = min(index, len(known) - 1)
+            while at >= 0 and not known[at]:
+                at -= 1
+        if not (0 <= at < len(known) and known[at]):
+            last = max((i for i, yes in enumerate(known) if yes), default=None)
+            have = "none at all" if last is None else f"up to {last}"
+            raise CheckpointError(
+                f"no normalization statistics for {site} at index {index} (there are {have}): "
+                "calibrate the network for that time, or ask for the last ones (beyond='last')"
+            )
+        mean, variance = self.table(site)[:, at]
+        scale = torch.rsqrt(variance + EPSILON)
+        return scale, -mean * scale
+
+    def resize_as(self, tensors: dict[str, Tensor]) -> None:
+        """Give every site as many indices as the tensors of a file have."""
+        for name, table in list(self.named_buffers()):
+            if name in tensors and tensors[name].shape[::2] == table.shape[::2]:
+                self._set(name.removeprefix(_PREFIX), torch.full_like(tensors[name], torch.nan))
+
+    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._known.clear()

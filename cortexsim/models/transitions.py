@@ -1,0 +1,156 @@
+"""The functions that connections apply.
+
+To add a transition, write one class and put it into :data:`TRANSITIONS`.
+
+Convolutions and deconvolutions are 3x3, padding 1, without bias. One of them
+matches sizes whatever the ratio is: a convolution of stride ``k`` takes ``n``
+rows to ``ceil(n / k)``, a deconvolution is its adjoint and takes ``ceil(n / k)``
+rows back to ``n``. A 3x3 deconvolution of stride 4 or more leaves holes between
+its outputs. A deconvolution of stride 1 is a convolution with the kernel
+flipped, and is kept as that.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..graph import AreaGraph, Connection
+
+
+def resample(x: Tensor, weight: Tensor, stride: tuple[int, int], size: tuple[int, int],
+             bias: Tensor | None = None) -> Tensor:
+    """Apply one 3x3 convolution, or deconvolution where the size grows.
+
+    Parameters
+    ----------
+    x
+        Input, shape (batch, in, height, width).
+    weight
+        Shape (out, in, 3, 3); (in, out, 3, 3) for a deconvolution of stride above 1.
+    stride
+        Ratio of the sizes, rows and columns.
+    size
+        Height and width of the result.
+    bias
+        Shape (out,).
+
+    Returns
+    -------
+    Tensor
+        Shape (batch, out, *size).
+    """
+    height, width = x.shape[-2:]
+    if size[0] > height or size[1] > width:
+        extra = [n - ((m - 1) * k + 1) for n, m, k in zip(size, (height, width), stride,
+                                                          strict=True)]
+        return F.conv_transpose2d(x, weight, bias, stride, padding=1, output_padding=extra)
+    return F.conv2d(x, weight, bias, stride, padding=1)
+
+
+def is_deconvolution(graph: AreaGraph, connection: Connection) -> bool:
+    """Say whether the resizing layer of a connection is a strided deconvolution."""
+    return graph.grows(connection) and graph.stride(connection) != (1, 1)
+
+
+class Transition(Protocol):
+    """What a kind of transition must say about itself."""
+
+    #: True where each convolution follows a normalization and a ReLU, so that
+    #: the engine joins it with its neighbours (see ``engine``).
+    normalized: bool
+
+    def layers(self, connection: Connection) -> int:
+        """Return the number of weighted layers."""
+
+    def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
+              size: tuple[int, int]) -> Tensor:
+        """Apply the transition to a whole area; not used where ``normalized``."""
+
+
+class Normalized:
+    """BN-ReLU-(De)Conv, as many times as the connection has layers."""
+
+    normalized = True
+
+    def layers(self, connection: Connection) -> int:
+        """Return the connection's own number of layers."""
+        return connection.layers
+
+    def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
+              size: tuple[int, int]) -> Tensor:
+        """Never called: normalization needs the time, which the engine knows."""
+        raise AssertionError("the engine applies normalized transitions")
+
+
+class Convolution:
+    """One plain 3x3 convolution, or deconvolution where the size grows."""
+
+    normalized = False
+
+    def layers(self, connection: Connection) -> int:
+        """Return 1."""
+        return 1
+
+    def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
+              size: tuple[int, int]) -> Tensor:
+        """Convolve, shape (batch, in, h, w) to (batch, out, *size)."""
+        return resample(x, weights[0], stride, size)
+
+
+class MaxPool:
+    """Maximum over windows of the stride's size, 2x2 for a ratio of two."""
+
+    normalized = False
+
+    def layers(self, connection: Connection) -> int:
+        """Return 0: it has no weights."""
+        return 0
+
+    def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
+              size: tuple[int, int]) -> Tensor:
+        """Pool, shape (batch, channels, h, w) to (batch, channels, *size)."""
+        return F.max_pool2d(x, stride, stride, ceil_mode=True)
+
+
+class Identity:
+    """Hand activity on as it is."""
+
+    normalized = False
+
+    def layers(self, connection: Connection) -> int:
+        """Return 0: it has no weights."""
+        return 0
+
+    def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
+              size: tuple[int, int]) -> Tensor:
+        """Return the input."""
+        return x
+
+
+TRANSITIONS: dict[str, Transition] = {
+    "brc": Normalized(),
+    "brd": Normalized(),
+    "conv": Convolution(),
+    "max_pool": MaxPool(),
+    "identity": Identity(),
+}
+
+
+def shortcut(graph: AreaGraph, connection: Connection, x: Tensor, weight: Tensor | None) -> Tensor:
+    """Apply a connection's shortcut: identity or linear, times its gain.
+
+    The linear shortcut is a 1x1 convolution with the connection's stride, or,
+    where the size grows, a deconvolution whose kernel is its stride.
+    """
+    if weight is not None:
+        stride = graph.stride(connection)
+        if graph.grows(connection):
+            _, height, width = graph.area(connection.target).shape
+            x = F.conv_transpose2d(x, weight, stride=stride)[..., :height, :width]
+        else:
+            x = F.conv2d(x, weight, stride=stride)
+    return x if connection.gain == 1 else torch.mul(x, connection.gain)
