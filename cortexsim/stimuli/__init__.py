@@ -1,0 +1,1 @@
+"""What is shown: data sets, masks, protocols, and the movies made of them."""

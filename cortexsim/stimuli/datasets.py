@@ -1,0 +1,211 @@
+"""Labelled images, loaded by name, and the one place where pixels become model input."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DatasetError, unknown
+
+Split = Literal["train", "validation", "test"]
+
+#: Every data set is brought to the same range; a grey of 127.5 becomes 0.
+INPUT_MEAN = 0.5
+INPUT_SCALE = 0.25
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images with a name for each.
+
+    Parameters
+    ----------
+    images
+        Pixels 0 to 255, uint8 array (N, C, H, W).
+    labels
+        Index into `classes` of each image, int64 array (N,).
+    ids
+        A name for each image that stays the same in any subset,
+        e.g. ``digits-1437`` or ``cifar10-test-00017``.
+    classes
+        Name of each class.
+    name
+        The data set's name in the registry.
+    split
+        ``train``, ``validation`` or ``test``.
+
+    Raises
+    ------
+    DatasetError
+        If the parts do not fit each other.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    ids: list[str]
+    classes: tuple[str, ...]
+    name: str
+    split: str
+
+    def __post_init__(self) -> None:
+        """Check that there is one label and one id for each image."""
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise DatasetError(
+                f"data set '{self.name}': images must be uint8 (N, C, H, W), got "
+                f"{self.images.dtype} {self.images.shape}"
+            )
+        if self.labels.shape != (len(self.images),) or len(self.ids) != len(self.images):
+            raise DatasetError(
+                f"data set '{self.name}': {len(self.images)} images, but labels of shape "
+                f"{self.labels.shape} and {len(self.ids)} ids"
+            )
+        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < len(
+            self.classes
+        ):
+            raise DatasetError(f"data set '{self.name}': a label names no class")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def take(self, indices: Iterable[int] | NDArray[np.integer] | slice) -> Dataset:
+        """Return a data set of the images at these indices, in this order."""
+        rows = np.arange(len(self))[
+            indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
+        ]
+        return Dataset(
+            self.images[rows], self.labels[rows], [self.ids[row] for row in rows],
+            self.classes, self.name, self.split,
+        )
+
+
+def to_input(images: NDArray[Any]) -> NDArray[np.float32]:
+    """Bring pixels to the range the networks take.
+
+    Parameters
+    ----------
+    images
+        Pixels 0 to 255 (uint8, or any float), of any shape.
+
+    Returns
+    -------
+    NDArray[np.float32]
+        ``(pixels / 255 - 0.5) / 0.25``, the same shape, from -2 to 2.
+    """
+    pixels = images.astype(np.float32)
+    pixels /= np.float32(255)
+    pixels -= np.float32(INPUT_MEAN)
+    pixels /= np.float32(INPUT_SCALE)
+    return pixels
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a data set is loaded; a new data set is a module with ``load`` and a line below."""
+
+    module: str
+    #: Images at the end of the training set that are 'validation', unless told otherwise.
+    holdout: int
+    #: Further arguments of the module's ``load``.
+    options: dict[str, Any]
+
+
+#: Every data set that can be named.
+REGISTRY: dict[str, Source] = {
+    "digits": Source("digits", 137, {}),
+    "digits-clean": Source("digits", 137, {"debris": 0}),
+    "cifar10": Source("cifar10", 2500, {}),
+}
+
+
+def names() -> list[str]:
+    """Return the names of all data sets."""
+    return list(REGISTRY)
+
+
+def load(
+    name: str,
+    split: Split = "test",
+    *,
+    root: str | Path | None = None,
+    holdout: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Load one split of a data set.
+
+    Parameters
+    ----------
+    name
+        A name in the registry: ``digits`` (in clutter), ``digits-clean`` or ``cifar10``.
+    split
+        ``train`` is the training images without the held-out ones, ``validation``
+        the last `holdout` training images, ``test`` the test images.
+    root
+        Folder with the files of data sets that do not come along. Default: the
+        environment variable ``CORTEXSIM_DATA``, else ``~/.cache/cortexsim``.
+    holdout
+        Number of held-out training images; with 0, ``train`` is all of them.
+        Default: 137 for digits, 2,500 for CIFAR-10.
+    seed
+        Seed of the clutter in ``digits``; the other data sets take no notice of it.
+
+    Raises
+    ------
+    DatasetError
+        If the name or the split is unknown, `holdout` leaves no image, or files
+        are missing or damaged.
+    """
+    if name not in REGISTRY:
+        raise DatasetError(unknown("data set", name, REGISTRY))
+    if split not in get_args(Split):
+        raise DatasetError(unknown("split", split, get_args(Split)))
+    if seed < 0:
+        raise DatasetError(f"the seed of a data set cannot be negative, got {seed}")
+    source = REGISTRY[name]
+    module = importlib.import_module(f".{source.module}", __package__)
+    held = source.holdout if holdout is None else holdout
+    dataset: Dataset = module.load(
+        name, split, root=root, holdout=held, seed=seed, **source.options
+    )
+    return dataset
+
+
+def split_rows(name: str, split: str, training: int, test: int, holdout: int) -> range:
+    """Return the rows of a split where the test images follow the training images.
+
+    Parameters
+    ----------
+    name
+        The data set's name, for the message.
+    split
+        ``train``, ``validation`` or ``test``.
+    training, test
+        Number of images of each kind.
+    holdout
+        Training images, from the end, that are ``validation``.
+
+    Raises
+    ------
+    DatasetError
+        If the split would be empty.
+    """
+    if split == "test":
+        return range(training, training + test)
+    if not 0 <= holdout < training:
+        raise DatasetError(
+            f"data set '{name}' has {training} training images, so 0 to {training - 1} "
+            f"can be held out, not {holdout}"
+        )
+    if split == "validation" and holdout == 0:
+        raise DatasetError(
+            f"data set '{name}' has no validation images when 0 are held out: "
+            "hold some out, or use the split 'test'"
+        )
+    first_held = training - holdout
+    return range(first_held) if split == "train" else range(first_held, training)

@@ -1,0 +1,158 @@
+"""A protocol: an experiment's timeline as data, a pure function of condition and time.
+
+A presentation ``[start, stop)`` is in force at the indices ``start`` to ``stop - 1``,
+one that lasts until the end at ``start`` to the last index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import yamlio
+from ..clock import Clock
+from ..errors import ProtocolError, unknown
+from ..schema import NOTHING
+from .protocolfile import Level, Record, Summary
+
+TARGET, GREY = "target", "grey"
+INPUT_MODES = ("sustained", "onset")
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """Something shown at the indices `start` to `stop` - 1."""
+
+    show: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One combination of factor levels and what is shown in it.
+
+    Parameters
+    ----------
+    name
+        For example ``soa_ms=25, mask=none``; the protocol's name if it has no factors.
+    factors
+        Level of each factor.
+    presentations
+        In order of time, without those that show nothing.
+    """
+
+    name: str
+    factors: dict[str, Level] = field(hash=False)
+    presentations: tuple[Presentation, ...]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """An experiment, read from YAML; see :meth:`from_yaml` and :meth:`from_text`.
+
+    Parameters
+    ----------
+    name, description, citation
+        What it is and where it comes from.
+    model, dataset, trials
+        What it runs with unless told otherwise; None where the file does not say.
+    clock
+        Milliseconds and steps.
+    duration_steps
+        Length T of a trial; the state has the indices 0 to T.
+    factors
+        Levels of each varied quantity, in the order of the file.
+    conditions
+        All combinations of levels; the last factor varies fastest.
+    record, summary
+        What recordings keep, and the readout of the summary table.
+    text
+        The YAML it was read from.
+    """
+
+    name: str
+    description: str | None
+    citation: str | None
+    model: str | None
+    dataset: str | None
+    trials: int | None
+    clock: Clock
+    duration_steps: int
+    factors: dict[str, tuple[Level, ...]]
+    conditions: tuple[Condition, ...]
+    record: Record
+    summary: Summary | None
+    #: Indices that a recording keeps.
+    recorded: range
+    #: Index of the summary's readout and indices whose evidence is summed.
+    readout_index: int | None
+    evidence_indices: tuple[int, ...]
+    text: str
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Protocol:
+        """Read a protocol from a file.
+
+        Raises
+        ------
+        ProtocolError
+            If the file cannot be read or its protocol not be carried out; the
+            message begins with ``file:line``.
+        """
+        from .protocolbuild import build
+
+        return build(yamlio.read(path, ProtocolError))
+
+    @classmethod
+    def from_text(cls, text: str, source: str = "<protocol>") -> Protocol:
+        """Read a protocol from YAML text; `source` stands for the file in messages.
+
+        Raises
+        ------
+        ProtocolError
+            As :meth:`from_yaml`.
+        """
+        from .protocolbuild import build
+
+        return build(yamlio.loads(text, ProtocolError, source))
+
+    def to_text(self) -> str:
+        """Return the YAML the protocol was read from, unchanged, comments included."""
+        return self.text
+
+    def timeline(self, condition: Condition) -> list[str]:
+        """Return what is on at each index 0 to T: a presentation's name or ``nothing``."""
+        shown = [NOTHING] * (self.duration_steps + 1)
+        for item in condition.presentations:
+            shown[item.start : item.stop] = [item.show] * (item.stop - item.start)
+        return shown
+
+    def drive(self, condition: Condition, input_mode: str) -> list[bool]:
+        """Say at each index 0 to T whether a frame drives the first area.
+
+        Parameters
+        ----------
+        condition
+            One of :attr:`conditions`.
+        input_mode
+            ``sustained``: at every index of a presentation; ``onset``: at its first.
+
+        Raises
+        ------
+        ProtocolError
+            If the input mode is unknown.
+        """
+        if input_mode not in INPUT_MODES:
+            raise ProtocolError(unknown("input mode", input_mode, INPUT_MODES))
+        driven = [False] * (self.duration_steps + 1)
+        for item in condition.presentations:
+            stop = item.start + 1 if input_mode == "onset" else item.stop
+            driven[item.start : stop] = [True] * (stop - item.start)
+        return driven
+
+    def describe(self) -> str:
+        """Draw the timelines as text, one line a condition."""
+        from .strip import draw
+
+        return draw(self)
