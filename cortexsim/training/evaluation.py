@@ -1,0 +1,51 @@
+"""Accuracy at every readout time, from one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from tqdm import tqdm
+
+from ..models.network import Network
+from ..stimuli.datasets import Dataset, to_input
+
+
+@torch.no_grad()
+def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = None, *,
+             batch: int = 250, progress: bool = False) -> dict[int, float]:
+    """Return the proportion of images named correctly at each readout time.
+
+    Parameters
+    ----------
+    network
+        With statistics for these times.
+    dataset
+        Images and labels.
+    times
+        Readout times in steps; by default all at which the last area is
+        populated, up to the graph's readout time.
+    batch
+        Images at a time.
+    progress
+        Whether to show a bar on a terminal.
+
+    Returns
+    -------
+    dict
+        Readout time to accuracy, 0 to 1.
+    """
+    graph = network.graph
+    times = graph.readout_times(graph.readout_time) if times is None else list(times)
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    labels = torch.from_numpy(dataset.labels).to(device)
+    correct = dict.fromkeys(times, 0)
+    starts = range(0, len(dataset), batch)
+    for start in tqdm(starts, desc="evaluating", disable=None if progress else True, leave=False):
+        images = torch.from_numpy(to_input(dataset.images[start:start + batch])).to(device)
+        for time, scores in network.scores(images, times).items():
+            correct[time] += int((scores.argmax(1) == labels[start:start + batch]).sum())
+    network.train(was_training)
+    return {time: count / len(dataset) for time, count in correct.items()}

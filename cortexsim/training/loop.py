@@ -1,0 +1,362 @@
+"""One flat training loop that can stop anywhere and go on as if it had not."""
+
+from __future__ import annotations
+
+import csv
+import platform
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .. import __version__, devices
+from ..errors import CheckpointError, SimulationError
+from ..graph import AreaGraph
+from ..models import checkpoint
+from ..models.calibration import calibrate
+from ..models.network import Network
+from ..stimuli import datasets
+from . import recipes
+from .batches import TrainingImages, calibration_images
+from .evaluation import evaluate
+
+#: Indices, and training images, of the calibration that ends a training.
+CALIBRATED_STEPS, CALIBRATION_IMAGES = 64, 5000
+#: The same after each epoch, for the accuracy on held-out images; fewer, to be quick.
+EPOCH_CALIBRATION_IMAGES = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training is to do; stored in its card, and all that resuming needs.
+
+    Attributes
+    ----------
+    dataset
+        Name of the data set.
+    recipe
+        ``"paper"`` or ``"fast"``.
+    epochs, batch_size
+        By default the recipe's.
+    seed
+        Of weights, order, augmentation and clutter.
+    holdout
+        Training images kept for choosing between networks; by default the data set's.
+    readouts
+        Number of consecutive readout times in the loss; by default the recipe's.
+    precision
+        ``"float32"`` or ``"bf16"``.
+    device
+        Where to train.
+    """
+
+    dataset: str = "cifar10"
+    recipe: str = "fast"
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    holdout: int | None = None
+    readouts: int | None = None
+    precision: str | None = None
+    device: str | None = None
+
+
+@dataclass
+class Position:
+    """How far a training has come: the next epoch, the next batch, and sums so far."""
+
+    epoch: int = 0
+    batch: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Interrupted(SimulationError):
+    """Training was stopped by the user; what it had done is saved."""
+
+
+def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | None = None,
+          name: str = "", command: str = "", progress: bool = True) -> Path:
+    """Train a network from the start.
+
+    Parameters
+    ----------
+    graph
+        The areas and connections.
+    settings
+        What to do.
+    out
+        Folder of the checkpoint; must not be there yet.
+    data_root
+        Where data sets are.
+    name
+        Of the network; by default the folder's.
+    command
+        The command that does this, for the card.
+    progress
+        Whether to show a bar on a terminal.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CortexSimError
+        If a setting, the data or the folder does not fit.
+    Interrupted
+        If it was interrupted; a checkpoint to go on from is in the folder.
+    """
+    recipe = recipes.get(settings.recipe)
+    device = devices.device(settings.device)
+    source = datasets.REGISTRY.get(settings.dataset)
+    settings = Settings(
+        dataset=settings.dataset, recipe=recipe.name, seed=settings.seed,
+        epochs=recipe.epochs if settings.epochs is None else settings.epochs,
+        batch_size=recipe.batch_size if settings.batch_size is None else settings.batch_size,
+        holdout=settings.holdout if settings.holdout is not None or source is None
+        else source.holdout,
+        readouts=recipe.readouts if settings.readouts is None else settings.readouts,
+        precision=devices.precision(settings.precision, device, recipe.lower_precision),
+        device=str(device),
+    )
+    for key in ("epochs", "batch_size", "readouts"):
+        if getattr(settings, key) < 1:
+            raise SimulationError(f"{key} must be 1 or more, got {getattr(settings, key)}")
+    if out.exists():
+        raise CheckpointError(
+            f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
+        )
+    data = datasets.load(settings.dataset, "train", root=data_root, holdout=settings.holdout)
+    if data.images.shape[1:] != graph.image:
+        raise SimulationError(
+            f"the images of {settings.dataset} are {data.images.shape[1:]} (channels, height, "
+            f"width), the graph takes {graph.image}: set its 'image'"
+        )
+    network = Network(graph, classes=len(data.classes), seed=settings.seed)
+    card = {
+        "name": name or out.name,
+        "class_names": list(data.classes),
+        "data": {"dataset": settings.dataset, "training_images": len(data)},
+        "settings": asdict(settings),
+        "command": command,
+        "hardware": devices.hardware(device),
+        "versions": {"cortexsim": __version__, "torch": torch.__version__,
+                     "python": platform.python_version()},
+    }
+    return _run(network, card, Position(), {}, out, data_root, progress)
+
+
+def resume(folder: Path, *, data_root: Path | None = None, device: str | None = None,
+           progress: bool = True) -> Path:
+    """Go on with a training that was stopped or killed.
+
+    The result is the same, bit for bit on one kind of processor, as without the stop.
+
+    Parameters
+    ----------
+    folder
+        Of the checkpoint.
+    data_root
+        Where data sets are.
+    device
+        By default the one it was on.
+    progress
+        Whether to show a bar on a terminal.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CheckpointError
+        If there is nothing to go on with.
+    """
+    loaded = checkpoint.load(folder)
+    if "position" not in loaded.card:
+        raise CheckpointError(f"{folder}: its training is complete; there is nothing to resume")
+    card = dict(loaded.card)
+    if device is not None:
+        card["settings"] = {**card["settings"], "device": device}
+    position = Position(**card.pop("position"))
+    return _run(loaded.network, card, position, loaded.training, loaded.folder, data_root, progress)
+
+
+def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],
+         out: Path, data_root: Path | None, progress: bool) -> Path:
+    settings = Settings(**card["settings"])
+    assert settings.epochs and settings.batch_size and settings.readouts and settings.precision
+    recipe, device = recipes.get(settings.recipe), devices.device(settings.device)
+    holdout = settings.holdout or 0
+    data = datasets.load(settings.dataset, "train", root=data_root, holdout=holdout)
+    held_out = datasets.load(settings.dataset, "validation", root=data_root,
+                             holdout=holdout) if holdout else None
+    images = TrainingImages(data, holdout, settings.seed, device)
+    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    network.to(device).to(memory_format=layout)
+    optimizer = _optimizer(network, recipe, restored)
+    times = [t for t in network.graph.readout_times(network.graph.readout_time)
+             if t > network.graph.readout_time - settings.readouts]
+    batches = len(images) // settings.batch_size
+    if not batches:
+        raise SimulationError(
+            f"a batch of {settings.batch_size} is more than the {len(images)} training images")
+
+    def save(tag: str) -> None:
+        card["position"] = asdict(at)
+        momentum = {name: optimizer.state[p]["momentum_buffer"]
+                    for name, p in network.named_parameters() if p in optimizer.state}
+        checkpoint.save(out, network, card, tag=tag, training=momentum)
+
+    if not at.epoch and not at.batch:
+        save("0000")
+    with _interrupts() as interrupted:
+        while at.epoch < settings.epochs:
+            started = time.monotonic()
+            network.train()
+            pixels, labels = images.epoch(at.epoch)
+            bar = tqdm(range(at.batch, batches), initial=at.batch, total=batches,
+                       desc=f"epoch {at.epoch + 1}/{settings.epochs}",
+                       disable=None if progress else True)
+            done = at.epoch / settings.epochs
+            for batch in bar:
+                rows = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
+                x, y = images.batch(pixels[rows], at.epoch, batch), labels[rows]
+                done = (at.epoch + batch / batches) / settings.epochs
+                for group in optimizer.param_groups:
+                    group["lr"] = recipe.learning_rate(done)
+                with devices.autocast(device, settings.precision):
+                    scores = network.scores(x.contiguous(memory_format=layout), times)
+                losses = [F.cross_entropy(score.float(), y, label_smoothing=recipe.label_smoothing)
+                          for score in scores.values()]
+                loss = torch.stack(losses).mean()
+                optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss)
+                optimizer.step()
+                value = loss.item()
+                if value != value:
+                    raise SimulationError(
+                        f"the loss is not a number at epoch {at.epoch + 1}, batch {batch + 1}; "
+                        f"the checkpoint before it is in {out}")
+                at.loss += value
+                at.correct += int((scores[times[-1]].argmax(1) == y).sum())
+                at.batch = batch + 1
+                seen = at.batch * settings.batch_size
+                bar.set_postfix(loss=f"{at.loss / at.batch:.3f}",
+                                accuracy=f"{at.correct / seen:.3f}", refresh=False)
+                if interrupted.is_set():
+                    bar.close()
+                    at.seconds += time.monotonic() - started
+                    save(f"{at.epoch:04d}-{at.batch}")
+                    raise Interrupted(
+                        f"stopped at epoch {at.epoch + 1}, batch {at.batch}; everything so far is "
+                        f"saved. Go on with: cortexsim train --resume {out}")
+            row = {"epoch": at.epoch + 1, "learning_rate": recipe.learning_rate(done),
+                   "training_loss": at.loss / batches,
+                   "training_accuracy": at.correct / (batches * settings.batch_size)}
+            if held_out is not None:
+                count = min(EPOCH_CALIBRATION_IMAGES, len(data))
+                calibrate(network, calibration_images(data, count, settings.seed),
+                          network.graph.readout_time)
+                row |= {f"validation_accuracy_t{t}": value
+                        for t, value in evaluate(network, held_out).items()}
+            at.seconds += time.monotonic() - started
+            row["seconds"] = round(at.seconds, 1)
+            at.history.append(row)
+            at.epoch, at.batch, at.loss, at.correct = at.epoch + 1, 0, 0.0, 0
+            save(f"{at.epoch:04d}")
+            _write_metrics(out / "metrics.csv", at.history)
+            if interrupted.is_set():
+                raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
+                                  f"Go on with: cortexsim train --resume {out}")
+    return _finish(network, card, at, out, data, data_root, progress)
+
+
+def _finish(network: Network, card: dict[str, Any], at: Position, out: Path,
+            data: datasets.Dataset, data_root: Path | None, progress: bool) -> Path:
+    """Calibrate far beyond the trained time, test once, and write the network alone."""
+    seed, steps = card["settings"]["seed"], CALIBRATED_STEPS
+    if any(network.graph.weight_sharing(c) == "per-step" for c in network.graph.connections):
+        steps = network.steps
+    images = calibration_images(data, CALIBRATION_IMAGES, seed)
+    with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
+        calibrate(network, images, steps, on_step=lambda t: bar.update())
+    card["calibration"] = {"images": len(images), "seed": seed, "steps": steps,
+                           "input": network.graph.input}
+    dataset = card["data"]["dataset"]
+    family = [dataset] + [other for other in datasets.REGISTRY
+                          if other != dataset and other.split("-")[0] == dataset.split("-")[0]]
+    times = network.graph.readout_times(steps)
+    card["test_accuracy"] = {}
+    for other in family:
+        test = datasets.load(other, "test", root=data_root)
+        accuracy = evaluate(network, test, times, progress=progress)
+        card["test_accuracy"][other] = {str(t): round(value, 4) for t, value in accuracy.items()}
+    card["history"] = at.history
+    card["seconds"] = round(at.seconds, 1)
+    card.pop("position", None)
+    network.to(memory_format=torch.contiguous_format)
+    return checkpoint.save(out, network, card)
+
+
+def _optimizer(network: nn.Module, recipe: recipes.Recipe,
+               restored: dict[str, Tensor]) -> torch.optim.SGD:
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for parameter in network.parameters():
+        (decayed if recipe.decay_all or parameter.ndim > 1 else free).append(parameter)
+    optimizer = torch.optim.SGD(
+        [{"params": decayed, "weight_decay": recipe.weight_decay},
+         {"params": free, "weight_decay": 0.0}],
+        lr=0.1, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    for name, parameter in network.named_parameters():
+        if name in restored:
+            momentum = restored[name].to(parameter.device)
+            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(
+                momentum)
+    return optimizer
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a flag; a second one stops at once, as usual."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _write_metrics(path: Path, history: list[dict[str, float]]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[-1]))
+        writer.writeheader()
+        writer.writerows(history)
+    partial.replace(path)
