@@ -1,4 +1,4 @@
-"""The recording format's names, in one place (see ``docs`` in the README).
+"""The recording format's names, in one place.
 
 A recording is one Zarr v3 store, opened with ``xarray.open_datatree``: scores
 at the root, one group per area. Nothing here imports torch.
@@ -15,12 +15,14 @@ STEP = "step"
 STIMULUS, LABEL, CONDITION = "stimulus_id", "label", "condition"
 
 SCORES, SHOWN, DONE = "scores", "shown", "done"
-ACTIVATION, POPULATED = "activation", "populated"
+#: Of an area; the last is its timeline, the root mean square over all its units.
+ACTIVATION, POPULATED, RMS = "activation", "populated", "rms"
+CHUNK = "chunk"
 
 #: Names an area, a factor or a data set may not take, since a recording uses them.
 RESERVED = frozenset(
     {TRIAL, TIME, CLASS, CHANNEL, ROW, COLUMN, UNIT, STEP, STIMULUS, LABEL,
-     CONDITION, SCORES, SHOWN, DONE, ACTIVATION, POPULATED}
+     CONDITION, SCORES, SHOWN, DONE, ACTIVATION, POPULATED, RMS, CHUNK}
 )
 
 #: What an index shows when nothing is on.

@@ -1,26 +1,34 @@
-"""The same network as a plain loop: one connection after another, nothing shared or left out."""
+"""A network as a plain loop: one connection after another, nothing shared or left out.
+
+What :mod:`cortexsim.models.engine` must equal, up to rounding; tests and the
+benchmark run both. Slow, and short enough to be checked by reading.
+"""
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cortexsim.graph import AreaGraph
-from cortexsim.models import Network
-from cortexsim.models.transitions import TRANSITIONS
+from ..graph import AreaGraph, Connection
+from .engine import State
+from .network import Network
+from .statistics import EPSILON
+from .transitions import TRANSITIONS
 
 
-def norm(network: Network, x: Tensor, site: str, index: int) -> Tensor:
+def normalize(network: Network, x: Tensor, site: str, index: int) -> Tensor:
+    """Normalize by the batch in training, by the statistics of the site otherwise."""
     if network.training:
         mean = x.mean((0, 2, 3), keepdim=True)
         variance = x.var((0, 2, 3), unbiased=False, keepdim=True)
     else:
         mean, variance = network.statistics.table(site)[:, index][:, None, :, None, None]
-    return (x - mean) / (variance + 1e-5).sqrt()
+    return (x - mean) / (variance + EPSILON).sqrt()
 
 
-def convolve(graph: AreaGraph, connection, layer: int, x: Tensor, weight: Tensor) -> Tensor:
+def convolve(graph: AreaGraph, connection: Connection, layer: int, x: Tensor,
+             weight: Tensor) -> Tensor:
+    """Apply one layer; the first carries the stride."""
     target = graph.area(connection.target)
     stride = graph.stride(connection) if layer == 1 else (1, 1)
     if layer == 1 and graph.grows(connection) and stride != (1, 1):
@@ -30,8 +38,10 @@ def convolve(graph: AreaGraph, connection, layer: int, x: Tensor, weight: Tensor
     return F.conv2d(x, weight, stride=stride, padding=1)
 
 
-def step(network: Network, state: dict[str, Tensor], s: int, frame: Tensor | None = None):
-    graph, new = network.graph, {}
+def step(network: Network, state: State, s: int, frame: Tensor | None = None) -> State:
+    """Take the state from index s-1 to index s; see :meth:`Network.step`."""
+    graph = network.graph
+    new: State = {}
     if frame is not None:
         new[graph.first.name] = network.drive(frame)
     for c in graph.connections:
@@ -43,7 +53,7 @@ def step(network: Network, state: dict[str, Tensor], s: int, frame: Tensor | Non
         if c.transition in ("brc", "brd"):
             for layer, weight in enumerate(weights, start=1):
                 site, index = (c.source, s - 1) if layer == 1 else (f"{c.name}:{layer}", s)
-                x = convolve(graph, c, layer, F.relu(norm(network, x, site, index)), weight)
+                x = convolve(graph, c, layer, F.relu(normalize(network, x, site, index)), weight)
         elif c.transition == "conv":
             x = convolve(graph, c, 1, x, weights[0])
         elif c.transition == "max_pool":
@@ -51,24 +61,24 @@ def step(network: Network, state: dict[str, Tensor], s: int, frame: Tensor | Non
         if c.shortcut == "identity":
             x = x + c.gain * state[c.source]
         elif c.shortcut == "linear":
-            weight = network.weights[graph.weight_key(c, 0, s)]
-            _, height, width = graph.area(c.target).shape
-            if graph.grows(c):
-                y = F.conv_transpose2d(state[c.source], weight, stride=graph.stride(c))
-                x = x + c.gain * y[..., :height, :width]
-            else:
-                x = x + c.gain * F.conv2d(state[c.source], weight, stride=graph.stride(c))
+            x = x + linear(graph, c, state[c.source], network.weights[graph.weight_key(c, 0, s)])
         new[c.target] = new[c.target] + x if c.target in new else x
     return new
 
 
-def run(network: Network, images: Tensor, steps: int) -> list[dict[str, Tensor]]:
+def linear(graph: AreaGraph, connection: Connection, x: Tensor, weight: Tensor) -> Tensor:
+    """Apply a linear shortcut."""
+    stride = graph.stride(connection)
+    if not graph.grows(connection):
+        return F.conv2d(x, weight, stride=stride)
+    _, height, width = graph.area(connection.target).shape
+    return F.conv_transpose2d(x, weight, stride=stride)[..., :height, :width]
+
+
+def run(network: Network, images: Tensor, steps: int) -> list[State]:
+    """Return the states at the indices 0 to ``steps``, in the graph's own input mode."""
     sustained = network.graph.input == "sustained"
     states = [network.initial_state(images)]
     for s in range(1, steps + 1):
         states.append(step(network, states[-1], s, images if sustained else None))
     return states
-
-
-def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    return bool(torch.allclose(a, b, rtol=tolerance, atol=tolerance * float(b.abs().max())))

@@ -1,0 +1,129 @@
+"""What a run would take, without running it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+
+from ..models.network import Network
+from ..stimuli.datasets import Dataset
+from ..stimuli.protocol import Protocol
+from .loop import run_course, running
+from .plan import Course, Plan, prepare
+from .record import Record
+
+#: Stimuli of the batch that is timed.
+_SAMPLE = 8
+#: What compressing and writing manages, about.
+_BYTES_PER_SECOND = 100e6
+#: Copies of a batch's activity that are alive within a step, about: normalized
+#: input, wider output of joined convolutions, sums.
+_COPIES = 8
+#: A Python process with torch, where the system does not say.
+_PROCESS_BYTES = 450 * 10**6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take.
+
+    Parameters
+    ----------
+    trials, stimuli, conditions
+        How many; trials are the product of the other two.
+    steps
+        Steps of one trial.
+    bytes_on_disk
+        Before compression.
+    peak_memory_bytes
+        Of the whole process, about; without the memory of a GPU.
+    seconds
+        On this machine as busy as it is now, about.
+    """
+
+    trials: int
+    stimuli: int
+    conditions: int
+    steps: int
+    bytes_on_disk: int
+    peak_memory_bytes: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Say it in four lines."""
+        return (
+            f"trials     {self.trials:,d} ({self.stimuli:,d} stimuli x {self.conditions} "
+            f"conditions), {self.steps} steps each\n"
+            f"disk       {self.bytes_on_disk / 1e6:,.1f} MB before compression\n"
+            f"memory     {self.peak_memory_bytes / 1e6:,.0f} MB at the peak, about\n"
+            f"time       {self.seconds:,.0f} s, about, on this machine as busy as it is now"
+        )
+
+
+def estimate(
+    network: Network, protocol: Protocol, images: Dataset, *, record: Record | None = None,
+    seed: int = 0, trials: int | None = None, device: str | torch.device | None = None,
+    precision: str = "float32", microbatch: int | None = None,
+) -> Estimate:
+    """Say what :func:`simulate` would take; its parameters mean the same.
+
+    A small batch is run through one condition and timed; nothing is written.
+
+    Raises
+    ------
+    CortexSimError
+        Whatever would keep the run from starting.
+    """
+    plan = prepare(
+        network, protocol, images, record=record, seed=seed, trials=trials,
+        device=device, precision=precision, microbatch=microbatch,
+    )
+    layout = plan.layout
+    batches = layout.chunks * max(2, layout.microbatch)
+    return Estimate(
+        layout.trials, layout.stimuli, layout.conditions, layout.indices[-1],
+        layout.bytes_on_disk, _peak_memory(plan),
+        batches * _seconds_per_stimulus(plan) + layout.bytes_on_disk / _BYTES_PER_SECOND,
+    )
+
+
+def _seconds_per_stimulus(plan: Plan) -> float:
+    """Time all conditions for one stimulus, from the longest of them."""
+    lengths = [_length(course) for course in plan.courses]
+    longest = plan.courses[lengths.index(max(lengths))]
+    if not max(lengths):
+        return 0.0
+    batch = plan.batch(0)[:_SAMPLE]
+    with running(plan):
+        run_course(plan, longest, batch, {})  # the first run warms caches and is not timed
+        begun = time.perf_counter()
+        run_course(plan, longest, batch, {})
+        took = time.perf_counter() - begun
+    return took / len(batch) / max(lengths) * sum(lengths)
+
+
+def _length(course: Course) -> int:
+    return 0 if course.onset is None else len(course.needed) - course.onset
+
+
+def _peak_memory(plan: Plan) -> int:
+    layout, graph = plan.layout, plan.network.graph
+    # a chunk's buffers; beside them the largest of its arrays, copied and compressed
+    largest = 2 * max(spec.trial_bytes for spec in layout.arrays.values()) * layout.chunk_trials
+    # one condition's kept values, before they go to the buffers, and stacked
+    waiting = 2 * layout.chunk_bytes // layout.conditions
+    units = sum(area.channels * area.height * area.width for area in graph.areas)
+    activity = 4 * units * max(2, layout.microbatch) * _COPIES
+    return _process_bytes() + layout.chunk_bytes + largest + waiting + activity
+
+
+def _process_bytes() -> int:
+    try:
+        import resource
+    except ImportError:
+        return _PROCESS_BYTES
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024

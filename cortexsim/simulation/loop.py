@@ -1,0 +1,270 @@
+"""The time loop: one batch of stimuli through every condition, chunk after chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import schema
+from ..errors import SimulationError
+from ..models.network import Network
+from ..stimuli.datasets import Dataset
+from ..stimuli.protocol import Protocol
+from .layout import text
+from .origin import describe
+from .plan import Course, Plan, prepare
+from .record import Record
+from .recorder import Recorder, check_space
+
+#: Kept values of one condition: path in the store to (position in time, values) pairs.
+Kept = dict[str, list[tuple[int, Tensor]]]
+
+
+def simulate(
+    network: Network,
+    protocol: Protocol,
+    images: Dataset,
+    *,
+    record: Record | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    trials: int | None = None,
+    device: str | torch.device | None = None,
+    precision: str = "float32",
+    microbatch: int | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> xr.DataTree:
+    """Run a network through a protocol and record it.
+
+    Every stimulus is shown in every condition; trial number is ``stimulus *
+    conditions + condition``. What is recorded goes to disk as it is computed,
+    so memory does not grow with the number of trials.
+
+    Parameters
+    ----------
+    network
+        The network; it is moved to the device.
+    protocol
+        What is shown when.
+    images
+        The stimuli.
+    record
+        What to keep; by default what the protocol's file asks for.
+    out
+        Folder of the recording, which must not exist; by default
+        ``runs/<protocol>-<n>.zarr`` with the first free n.
+    seed
+        Of the masks, the choice of stimuli and the sampled units.
+    trials
+        The most trials to run, in whole stimuli; if that is fewer than there
+        are, the stimuli are drawn. By default all.
+    device
+        By default the GPU where there is one.
+    precision
+        ``"float32"`` or ``"bf16"`` (mixed).
+    microbatch
+        Stimuli in a batch, and with their conditions the trials of a chunk; by
+        default 32, or fewer where a chunk would grow large. In float32 on one
+        CPU it does not change a bit of the result.
+    provenance
+        Further attributes of the recording: ``model``, ``weights_sha256``,
+        ``command`` and what else is worth keeping; plain JSON.
+    progress
+        Show a progress bar, if on a terminal.
+
+    Returns
+    -------
+    xarray.DataTree
+        The recording, opened from disk and not yet loaded.
+
+    Raises
+    ------
+    CortexSimError
+        If the parts do not fit each other, the folder exists, the disk is
+        full, or activity is no longer finite.
+    """
+    plan = prepare(
+        network, protocol, images, record=record, seed=seed, trials=trials,
+        device=device, precision=precision, microbatch=microbatch,
+    )
+    path = Path(out) if out is not None else _free_place(protocol.name)
+    check_space(path, plan.layout.bytes_on_disk)
+    attrs = describe(plan, protocol, provenance or {})
+    bar = tqdm(total=plan.layout.trials, unit="trial", disable=None if progress else True)
+    with bar, running(plan):
+        recorder = None
+        for chunk, values in enumerate(chunks(plan)):
+            # only now, so that what fails at once leaves nothing behind
+            recorder = recorder or Recorder(path, plan.layout, attrs)
+            recorder.write(chunk, values)
+            bar.update(min(plan.layout.chunk_trials, plan.layout.trials - bar.n))
+        assert recorder is not None, "a plan has one stimulus or more"
+        recorder.finish()
+    return xr.open_datatree(path, engine="zarr")
+
+
+def chunks(plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
+    """Compute chunk after chunk, in buffers that are used again.
+
+    Yields
+    ------
+    dict
+        Path of every array in the store to its values, shape (trials of a whole
+        chunk, ...); trials past the end hold nothing of meaning.
+    """
+    buffers, conditions = plan.layout.buffers(), len(plan.courses)
+    size = plan.layout.microbatch
+    for chunk in range(plan.layout.chunks):
+        batch = plan.batch(chunk)
+        drives: dict[Hashable, Tensor] = {}
+        for number, course in enumerate(plan.courses):
+            kept = run_course(plan, course, batch, drives)
+            for path, values in buffers.items():
+                rows = values[number::conditions]
+                if path == schema.SHOWN:
+                    shown = plan.movie.shown(course.condition)
+                    rows[:] = text([shown[t] for t in plan.layout.indices])
+                    continue
+                rows[:] = plan.layout.arrays[path].fill
+                if path in kept:
+                    positions, tensors = zip(*kept[path], strict=True)
+                    # stacked first: one transfer for all indices
+                    stacked = torch.stack(tensors, dim=1)[:size]
+                    rows[:, list(positions)] = stacked.cpu().numpy()
+        yield buffers
+
+
+def run_course(
+    plan: Plan, course: Course, batch: Sequence[int], drives: dict[Hashable, Tensor]
+) -> Kept:
+    """Take a batch through one condition.
+
+    Parameters
+    ----------
+    plan, course
+        The run and the condition.
+    batch
+        The stimuli, two or more.
+    drives
+        What the pre-net made of this batch's pictures so far; added to.
+
+    Returns
+    -------
+    dict
+        Path in the store to (position in time, values of shape (batch, ...)),
+        for the indices at which there are any.
+
+    Raises
+    ------
+    SimulationError
+        If activity is no longer finite, with the area and the step.
+    """
+    network, graph = plan.network, plan.network.graph
+    positions = {t: k for k, t in enumerate(plan.layout.indices)}
+    kept: Kept = {}
+    finite: list[tuple[str, int, Tensor]] = []
+    if course.onset is None:
+        return kept
+    state: dict[str, Tensor] = {}
+    for t in range(course.onset, plan.layout.indices[-1] + 1):
+        drive = _drive(plan, course, batch, t, drives)
+        if t == course.onset:
+            assert drive is not None, "the movie and the protocol agree on the first frame"
+            state = {graph.first.name: drive}
+        else:
+            state = network.step(state, t - course.onset, drive=drive, areas=course.needed[t])
+        finite += [(area, t, x.isfinite().all()) for area, x in state.items()]
+        if t in positions:
+            values = _keep(plan, state)
+            if graph.last.name in state:
+                values[schema.SCORES] = network.readout(state, t - course.onset).float()
+            for path, value in values.items():
+                kept.setdefault(path, []).append((positions[t], value))
+    _check_finite(finite, course)
+    return kept
+
+
+def _drive(
+    plan: Plan, course: Course, batch: Sequence[int], t: int, drives: dict[Hashable, Tensor]
+) -> Tensor | None:
+    key = plan.movie.frame_key(course.condition, t)
+    if key is None:
+        return None
+    if key not in drives:
+        frame = plan.movie.frame(course.condition, t, batch)
+        images = torch.from_numpy(frame).to(plan.device, memory_format=torch.channels_last)
+        drives[key] = plan.network.drive(images)
+    return drives[key]
+
+
+def _keep(plan: Plan, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Reduce the state to what is recorded, shapes (batch, ...)."""
+    found: dict[str, Tensor] = {}
+    for area in plan.layout.areas:
+        if area.name not in state:
+            continue
+        # contiguous, so that sums run in one order whatever the batch
+        x = state[area.name].float().contiguous()
+        units = plan.layout.units.get(area.name)
+        if units is not None:
+            channel, row, column = torch.from_numpy(units.T.copy()).to(x.device)
+            value = x[:, channel, row, column]
+        elif plan.layout.record.reduce == "mean":
+            value = x.mean(dim=(2, 3))
+        else:
+            value = x
+        found[f"{area.name}/{schema.ACTIVATION}"] = value
+        found[f"{area.name}/{schema.RMS}"] = x.square().mean(dim=(2, 3)).mean(dim=1).sqrt()
+        found[f"{area.name}/{schema.POPULATED}"] = torch.ones(
+            len(x), dtype=torch.bool, device=x.device
+        )
+    return found
+
+
+def _check_finite(finite: Sequence[tuple[str, int, Tensor]], course: Course) -> None:
+    # asked once per condition: every question makes a GPU wait
+    good = torch.stack([yes for _, _, yes in finite]).tolist()
+    for (area, t, _), yes in zip(finite, good, strict=True):
+        if not yes:
+            raise SimulationError(
+                f"activity of {area} is infinite or not a number at step {t} (condition "
+                f"{course.condition.name}); a gain below 1, statistics calibrated to that "
+                "step or float32 may help"
+            )
+
+
+@contextmanager
+def running(plan: Plan) -> Iterator[None]:
+    """Set the network up for a run, and its mode back afterwards."""
+    was_training = plan.network.training
+    # channels innermost: convolutions are faster so, on CPUs and on GPUs
+    plan.network.to(plan.device).to(memory_format=torch.channels_last)
+    plan.network.eval()
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            # the same numbers from the same seed, and float32 that is float32
+            stack.enter_context(torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+            ))
+            if plan.precision == "bf16":
+                stack.enter_context(torch.autocast(plan.device.type, torch.bfloat16))
+            yield
+    finally:
+        plan.network.train(was_training)
+
+
+def _free_place(name: str) -> Path:
+    number = 1
+    while (path := Path("runs") / f"{name}-{number}.zarr").exists():
+        number += 1
+    return path

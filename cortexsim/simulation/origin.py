@@ -1,0 +1,58 @@
+"""Where a recording's numbers come from, as attributes of its root."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .. import schema
+from ..models.network import Network
+from ..stimuli.protocol import Protocol
+from .plan import Plan
+
+
+def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a recording: where its numbers come from."""
+    return {
+        "format": schema.FORMAT_VERSION,
+        "protocol": protocol.text,
+        "graph": plan.network.graph.to_yaml(),
+        "model": plan.network.graph.name,
+        "dataset": plan.images.name,
+        "split": plan.images.split,
+        "weights_sha256": weights_sha256(plan.network),
+        "seed": plan.seed,
+        "device": str(plan.device),
+        "precision": plan.precision,
+        "microbatch": plan.layout.microbatch,
+        "reduce": plan.layout.record.reduce,
+        "ms_per_step": float(protocol.clock.ms_per_step),
+        "arrival_ms": float(protocol.clock.arrival_ms),
+        "beyond": plan.network.beyond,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("cortexsim", "torch", "xarray", "zarr", "numpy")},
+        },
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance,
+    }
+
+
+def weights_sha256(network: Network) -> str:
+    """Hash the names, types, shapes and bytes of all weights and statistics."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,238 @@
+"""What a run will do, settled and checked before anything is computed or written."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .. import schema
+from ..errors import SimulationError, unknown
+from ..models.network import Network
+from ..stimuli.datasets import Dataset
+from ..stimuli.movie import Movie
+from ..stimuli.protocol import Condition, Protocol
+from .layout import Layout, fitting_microbatch, trial_coords
+from .record import Record
+
+PRECISIONS = ("float32", "bf16")
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one condition runs, the same for every stimulus.
+
+    Parameters
+    ----------
+    condition
+        The condition.
+    onset
+        Index of the first drive, at which the network's clock starts;
+        ``None`` if nothing is ever shown.
+    needed
+        By index, the areas whose state can still reach something kept.
+    """
+
+    condition: Condition
+    onset: int | None
+    needed: tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run: who runs what, where, and what is kept.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode only while a run lasts.
+    movie
+        The frames of the chosen stimuli.
+    images
+        The chosen stimuli.
+    layout
+        What is recorded.
+    courses
+        One for each condition.
+    seed
+        Of the choice of stimuli, the masks and the sampled units.
+    device, precision
+        Where the network runs, and in ``"float32"`` or ``"bf16"``.
+    """
+
+    network: Network
+    movie: Movie
+    images: Dataset
+    layout: Layout
+    courses: tuple[Course, ...]
+    seed: int
+    device: torch.device
+    precision: str
+
+    def batch(self, chunk: int) -> list[int]:
+        """Return the stimuli of a chunk, padded to a whole batch by its first one.
+
+        A batch of one is never run: its convolutions have other bits.
+        """
+        size = self.layout.microbatch
+        stimuli = list(range(chunk * size, min((chunk + 1) * size, self.layout.stimuli)))
+        return stimuli + stimuli[:1] * (max(2, size) - len(stimuli))
+
+
+def prepare(
+    network: Network, protocol: Protocol, images: Dataset, *, record: Record | None, seed: int,
+    trials: int | None, device: str | torch.device | None, precision: str,
+    microbatch: int | None,
+) -> Plan:
+    """Settle a run and check that it can be done; the parameters are those of `simulate`.
+
+    Raises
+    ------
+    CortexSimError
+        With what does not fit, and what would.
+    """
+    if precision not in PRECISIONS:
+        raise SimulationError(unknown("precision", precision, PRECISIONS))
+    if microbatch is not None and microbatch < 1:
+        raise SimulationError(f"a microbatch of {microbatch} stimuli? it must be 1 or more")
+    if seed < 0:
+        raise SimulationError(f"a seed cannot be negative, got {seed}")
+    where = choose_device(device)
+    _check_images(network, images)
+    graph, conditions = network.graph, protocol.conditions
+    record = record or Record.of(protocol)
+    areas = record.choose_areas(graph.names)
+    indices = record.indices(protocol.duration_steps)
+    chosen = choose_stimuli(images, len(conditions), trials, seed)
+    courses = tuple(
+        _course(network, protocol, condition, areas, indices) for condition in conditions
+    )
+    _check_statistics(network, courses)
+    coords = trial_coords(
+        chosen.ids, chosen.labels, [c.name for c in conditions], [c.factors for c in conditions]
+    )
+    coords[schema.TIME] = (
+        (schema.TIME,), np.array([protocol.clock.ms(t) for t in indices], dtype=np.float64)
+    )
+    coords[schema.STEP] = ((schema.TIME,), np.array(indices, dtype=np.int64))
+
+    def layout(size: int) -> Layout:
+        return Layout(
+            tuple(graph.area(name) for name in areas), indices, len(chosen), len(conditions),
+            size, coords, tuple(chosen.classes), record, seed,
+        )
+
+    size = fitting_microbatch(microbatch, len(chosen), layout(1).chunk_bytes)
+    return Plan(
+        network, Movie(protocol, chosen, seed=seed, input_mode=graph.input), chosen,
+        layout(size), courses, seed, where, precision,
+    )
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """Return the device asked for, by default the GPU where there is one.
+
+    Raises
+    ------
+    SimulationError
+        If it is not there.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise SimulationError(
+            f"there is no device '{device}' here; leave --device out, or use cpu"
+        ) from None
+    return found
+
+
+def choose_stimuli(
+    images: Dataset, conditions: int, trials: int | None, seed: int
+) -> Dataset:
+    """Return the stimuli to show: all in order, or a seeded choice, also in order.
+
+    Parameters
+    ----------
+    images
+        What there is.
+    conditions
+        Trials that each stimulus takes.
+    trials
+        The most trials wanted; only whole stimuli are taken. ``None`` for all.
+    seed
+        Of the choice.
+
+    Raises
+    ------
+    SimulationError
+        If there is no image, or fewer trials are wanted than there are conditions.
+    """
+    count = len(images.ids)
+    if count == 0:
+        raise SimulationError(f"data set '{images.name}' has no images")
+    if trials is None:
+        return images
+    if trials < conditions:
+        raise SimulationError(
+            f"{trials} trials are too few: each stimulus is shown in all {conditions} "
+            f"conditions, so ask for {conditions} or more"
+        )
+    whole = min(trials // conditions, count)
+    if trials % conditions and whole < count:
+        warnings.warn(
+            f"{trials} trials cut to {whole * conditions}: {whole} whole stimuli in "
+            f"{conditions} conditions each",
+            stacklevel=2,
+        )
+    if whole == count:
+        return images
+    rows = np.random.default_rng(seed).choice(count, size=whole, replace=False)
+    return images.take(np.sort(rows))
+
+
+def _check_images(network: Network, images: Dataset) -> None:
+    shape, wanted = tuple(images.images.shape[1:]), network.graph.image
+    if shape != wanted:
+        raise SimulationError(
+            f"the network takes images of shape {wanted}, those of '{images.name}' have {shape}"
+        )
+    if len(images.classes) != network.classes:
+        raise SimulationError(
+            f"the network tells {network.classes} classes apart, '{images.name}' has "
+            f"{len(images.classes)}; choose the data set it was trained on"
+        )
+
+
+def _course(
+    network: Network, protocol: Protocol, condition: Condition, areas: Sequence[str],
+    indices: Sequence[int],
+) -> Course:
+    graph, end = network.graph, indices[-1]
+    drive = protocol.drive(condition, graph.input)
+    onset = next((t for t in range(end + 1) if drive[t]), None)
+    if onset is None:
+        return Course(condition, None, (frozenset(),) * (end + 1))
+    kept, read = frozenset(indices), frozenset([*areas, graph.last.name])
+    wanted = [read if t in kept else frozenset[str]() for t in range(onset, end + 1)]
+    # windows and statistics count from the first drive, so the backward pass does too
+    needed = (frozenset[str](),) * onset + tuple(graph.needed(wanted))
+    return Course(condition, onset, needed)
+
+
+def _check_statistics(network: Network, courses: Sequence[Course]) -> None:
+    if network.beyond == "last":
+        return
+    needs = max((len(c.needed) - 1 - c.onset for c in courses if c.onset is not None), default=-1)
+    limit = network.statistics_limit
+    if needs > limit:
+        has = f"has statistics to t = {limit}" if limit >= 0 else "has no statistics"
+        raise SimulationError(
+            f"the network {has}, the protocol needs them to t = {needs}; calibrate it for "
+            "longer, shorten the protocol, or use --beyond last"
+        )

@@ -1,0 +1,204 @@
+"""What is on disk is whole, or says that it is not."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+import zarr
+
+from cortexsim.errors import RecordingError, SimulationError
+from cortexsim.simulation import Record, loop, recorder, simulate
+
+
+def test_every_chunk_is_there_with_its_checksum(network, protocol, pictures, tmp_path):
+    path = tmp_path / "x.zarr"
+    simulate(network, protocol, pictures(5), out=path, microbatch=2)
+    assert recorder.bad_chunks(path) == []
+    root = zarr.open_group(str(path), mode="r")
+    for name in root["done"].attrs["arrays"]:
+        assert root[name].chunks[0] == 8 and root[name].nchunks_initialized == 3
+    # an area that is empty throughout is written too: a lost chunk is told from an empty one
+    (path / "IT" / "populated" / "c" / "1" / "0").unlink()
+    assert recorder.bad_chunks(path) == [1]
+
+
+def test_an_existing_folder_is_not_touched(network, protocol, pictures, tmp_path):
+    path = tmp_path / "x.zarr"
+    path.mkdir()
+    (path / "mine.txt").write_text("mine")
+    with pytest.raises(RecordingError, match="x.zarr exists"):
+        simulate(network, protocol, pictures(2), out=path)
+    assert [file.name for file in path.iterdir()] == ["mine.txt"]
+
+
+def test_a_place_of_its_own_each_time(network, protocol, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        simulate(network, protocol, pictures(2))
+    assert sorted(path.name for path in Path("runs").iterdir()) == [
+        "small_mask-1.zarr", "small_mask-2.zarr"]
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"record": Record(areas=("V3",))}, "cannot record unknown area 'V3'; did you mean"),
+    ({"record": Record(from_step=9)}, "ends at step 6"),
+    ({"precision": "fp8"}, "unknown precision 'fp8'"),
+    ({"device": "cuda:99"}, "no device 'cuda:99'"),
+    ({"device": "abacus"}, "no device 'abacus'"),
+    ({"microbatch": 0}, "1 or more"),
+    ({"trials": 3}, "ask for 4 or more"),
+])
+def test_a_bad_request_leaves_nothing(network, protocol, pictures, tmp_path, options, message):
+    with pytest.raises(SimulationError, match=message):
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"every": 0}, "every 0"), ({"from_step": -1}, "start at 0"), ({"reduce": "units:0"}, "units"),
+    ({"reduce": "man"}, "did you mean 'mean'"), ({"from_step": 4, "until_step": 3}, "nothing"),
+])
+def test_a_record_that_makes_no_sense(options, message):
+    with pytest.raises(SimulationError, match=message):
+        Record(**options)
+
+
+def test_a_disk_without_room(network, protocol, pictures, tmp_path, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(recorder.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(RecordingError, match="the disk has 0.0 MB left"):
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up(network, protocol, pictures, tmp_path, monkeypatch):
+    write, path = recorder.Recorder.write, tmp_path / "x.zarr"
+
+    def second_fails(self, chunk, values):
+        if chunk == 1:
+            def full(*args, **kwargs):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            monkeypatch.setattr(zarr.storage._local, "_put", full)
+        write(self, chunk, values)
+
+    monkeypatch.setattr(recorder.Recorder, "write", second_fails)
+    with pytest.raises(RecordingError, match="disk is full.*incomplete.*make room"):
+        simulate(network, protocol, pictures(4), out=path, microbatch=2)
+    assert xr.open_datatree(path, engine="zarr").attrs["complete"] is False
+    assert recorder.bad_chunks(path) == [1]
+
+
+def test_files_that_may_not_grow(network, protocol, pictures, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource", reason="needs limits of processes")
+    write, path = recorder.Recorder.write, tmp_path / "x.zarr"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limited(self, chunk, values):
+        write(self, chunk, values)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+
+    monkeypatch.setattr(recorder.Recorder, "write", limited)
+    try:
+        with pytest.raises(RecordingError, match="disk is full"):
+            simulate(network, protocol, pictures(6), out=path, microbatch=2,
+                     record=Record(reduce="none"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert xr.open_datatree(path, engine="zarr").attrs["complete"] is False
+    assert recorder.bad_chunks(path) == [1, 2]
+
+
+PROGRAM = """
+import os, signal, sys
+sys.path.insert(0, {here!r})
+from conftest import PROTOCOL, _calibrated, _pictures, _small_graph
+from cortexsim.simulation import recorder, simulate
+from cortexsim.stimuli.protocol import Protocol
+
+write = recorder.Recorder.write
+def failing(self, chunk, values):
+    write(self, chunk, values)
+    if chunk == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+recorder.Recorder.write = failing
+simulate(_calibrated(_small_graph()), Protocol.from_text(PROTOCOL), _pictures(6),
+         out={path!r}, microbatch=2)
+"""
+
+
+def test_a_killed_run_says_that_it_is_incomplete(tmp_path):
+    path = tmp_path / "x.zarr"
+    program = PROGRAM.format(here=str(Path(__file__).parent), path=str(path))
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode < 0, done.stderr
+    tree = xr.open_datatree(path, engine="zarr")
+    assert tree.attrs["complete"] is False
+    assert tree["done"].values.tolist()[2] == -1 and recorder.bad_chunks(path) == [2]
+    assert np.isnan(tree["scores"][16:]).all()
+
+
+def test_activity_that_is_not_finite(network, protocol, pictures, tmp_path, monkeypatch):
+    step = type(network).step
+
+    def blown(self, state, s, *args, **kwargs):
+        new = step(self, state, s, *args, **kwargs)
+        return new | {"V2": new["V2"] * torch.inf} if s == 3 else new
+
+    monkeypatch.setattr(type(network), "step", blown)
+    with pytest.raises(SimulationError, match="V2 is infinite or not a number at step 3"):
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_protocol_longer_than_the_statistics(network, protocol, pictures, tmp_path):
+    long = type(protocol).from_text(protocol.text.replace("duration_ms: 75", "duration_ms: 250"))
+    with pytest.raises(SimulationError, match="has statistics to t = 12, .* to t = 20; calibrate"):
+        simulate(network, long, pictures(2), out=tmp_path / "x.zarr")
+    assert list(tmp_path.iterdir()) == []
+    try:
+        network.beyond = "last"
+        tree = simulate(network, long, pictures(2), out=tmp_path / "x.zarr")
+    finally:
+        network.beyond = "error"
+    assert tree.attrs["beyond"] == "last" and tree.sizes["time"] == 21
+
+
+def test_the_network_comes_back_as_it_was(network, protocol, pictures, tmp_path):
+    network.train()
+    try:
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
+        assert network.training
+    finally:
+        network.eval()
+
+
+def test_memory_is_for_one_chunk(network, protocol, pictures, tmp_path, monkeypatch):
+    taken = []
+    original = loop.Plan.batch
+    monkeypatch.setattr(
+        loop.Plan, "batch", lambda self, chunk: taken.append(self) or original(self, chunk))
+    monkeypatch.setattr("cortexsim.simulation.layout.CHUNK_BYTES", 200_000)
+    simulate(network, protocol, pictures(30), out=tmp_path / "x.zarr", record=Record(reduce="none"))
+    layout = taken[0].layout
+    assert 1 <= layout.microbatch < 30 and layout.chunk_bytes <= 200_000
+    held = sum(array.nbytes for array in layout.buffers().values())
+    assert held == layout.chunk_bytes
+
+
+def test_the_root_is_plain_json(network, protocol, pictures, tmp_path):
+    simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
+    root = json.loads((tmp_path / "x.zarr" / "zarr.json").read_text())
+    assert root["attributes"]["complete"] is True
+    assert "scores" in root["consolidated_metadata"]["metadata"]
+    assert not list((tmp_path / "x.zarr").rglob("*.partial"))
