@@ -1,0 +1,270 @@
+"""Figures of a recording: tidy tables in, matplotlib axes out.
+
+Every axis of time is in ms, every curve has its 95 % interval. Figures are
+plain :class:`matplotlib.figure.Figure` objects; pyplot and its state are not
+used, so a machine without a display draws them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from .. import palette
+from . import marks
+from .labels import factor_label, level_label
+from .recording import NONE
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+#: From this ratio of largest to smallest level on, the axis is logarithmic.
+WIDE = 16
+#: What sets curves of words apart; colour is kept for areas and numbers.
+MARKERS, DASHES = "osD^v", ("-", "-", "--", ":", "-.")
+#: Where a legend hides no curve: a line of its own above the axes.
+ABOVE: dict[str, Any] = {
+    "loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.1, "borderpad": 0.1,
+    "fontsize": 8, "handlelength": 1.6, "columnspacing": 1.2, "ncols": 4,
+}  # fmt: skip
+#: Where there are too many names for a line.
+BESIDE: dict[str, Any] = {
+    "loc": "center left", "bbox_to_anchor": (1.0, 0.55), "handlelength": 1.2, "alignment": "left",
+}  # fmt: skip
+#: Letters that fit into a line above the axes, four of them for each line's sample.
+LINE = 56
+
+
+def figure(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
+    """Draw what applies to a recording: timelines, accuracy over time and per factor.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    readout_ms
+        Time of the readout; None for the one the protocol fixed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        To be written with :func:`save`.
+
+    Raises
+    ------
+    RecordingError
+        If the readout is not in the recording.
+    """
+    from .compose import compose
+
+    return compose(recording, readout_ms)
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write a figure with its origin as metadata; the ending chooses the format.
+
+    Parameters
+    ----------
+    figure
+        From :func:`figure`, or any other.
+    path
+        File to write: ``.png``, ``.svg`` or ``.pdf``.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    RecordingError
+        If the ending is none of these, or the file cannot be written.
+    """
+    from .compose import write
+
+    return write(figure, Path(path))
+
+
+def activation_timelines(
+    ax: Axes,
+    data: pd.DataFrame,
+    *,
+    onsets: pd.DataFrame | None = None,
+    presentations: pd.DataFrame | None = None,
+    normalize: bool | Mapping[str, float] = True,
+    legend: bool = True,
+) -> Axes:
+    """Draw each area's timeline, its onset as a tick, and the stimulus below.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw on.
+    data
+        From :func:`cortexsim.analysis.timelines`, one group.
+    onsets
+        From :func:`cortexsim.analysis.response`: half-maximum onsets with
+        their intervals, drawn at the foot; those that are NaN are left out.
+    presentations
+        From :func:`cortexsim.analysis.recording.presentations`.
+    normalize
+        Whether to divide by each area's maximum in `data`, or by the values
+        given (area to maximum); False draws the RMS as it is.
+    legend
+        Whether to name the areas.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes given.
+    """
+    names = list(dict.fromkeys(data["area"]))
+    colors = palette.area_colors(names)
+    scale: dict[str, float] = {}
+    if isinstance(normalize, Mapping):
+        scale.update(normalize)
+    elif normalize:
+        scale = {name: float(data.loc[data["area"] == name, "rms"].max()) for name in names}
+    for name in names:
+        rows = data[data["area"] == name]
+        unit = scale.get(name, 1.0) or 1.0
+        label = name if rows["rms"].notna().any() else f"{name} (empty)"
+        heights = [rows[column] / unit for column in ("rms", "low", "high")]
+        marks.curve(ax, rows["time_ms"], *heights, color=colors[name], label=label)
+    ax.set_ylabel("RMS activity / maximum" if normalize else "RMS activity")
+    low, high = 0.0, ax.get_ylim()[1]
+    if onsets is not None:
+        low = -marks.GUTTER * high
+        marks.onset_ticks(ax, onsets[onsets["measure"] == "onset"], colors)
+    ax.set_ylim(low, high)
+    if legend:
+        room = sum(len(name) for name in names) + 4 * len(names) <= LINE
+        ax.legend(**{**ABOVE, "ncols": len(names)} if room else BESIDE)
+    marks.time_axis(ax, data["time_ms"])
+    if presentations is not None and len(presentations):
+        # with a retinal delay the image is on before the first recorded time
+        ax.set_xlim(left=min(ax.get_xlim()[0], presentations["start_ms"].min()))
+        marks.stimulus_bar(ax, presentations)
+    return ax
+
+
+def accuracy_against_factor(
+    ax: Axes,
+    data: pd.DataFrame,
+    factor: str,
+    *,
+    split: str | None = None,
+    chance: float | None = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw accuracy against a factor, one curve per level of another.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw on.
+    data
+        From :func:`cortexsim.analysis.accuracy`, by `factor` and `split`.
+    factor
+        Column of the horizontal axis: numbers, or words.
+    split
+        Column that sets curves apart, e.g. the mask; None for one curve.
+    chance
+        Accuracy of guessing, drawn as a line; None for no line.
+    legend
+        Whether to name the curves.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes given.
+    """
+    known = list(dict.fromkeys(data[factor]))
+    number = pd.api.types.is_numeric_dtype(data[factor])
+    curves = list(dict.fromkeys(data[split])) if split else [None]
+    place = {level: float(level) if number else float(i) for i, level in enumerate(known)}
+    wide = number and min(known) > 0 and max(known) / min(known) >= WIDE
+    spread = marks.span(list(place.values())) * 0.006
+    for i, curve in enumerate(curves):
+        rows = data[data[split] == curve] if split else data
+        # curves of equal height would hide each other's intervals
+        shift = 0.0 if wide else spread * (2 * i - len(curves) + 1)
+        x = rows[factor].map(place).to_numpy(float) + shift
+        height = rows["accuracy"].to_numpy(float)
+        bars = np.stack([height - rows["low"], rows["high"] - height]).clip(min=0)
+        plain = curve == NONE or curve is None
+        color = palette.FAINT if curve == NONE else palette.INK
+        ax.errorbar(
+            x, height, yerr=bars, color=color, linestyle=DASHES[i % 5] if number else "none",
+            marker=MARKERS[i % 5], markerfacecolor="white" if plain else color,
+            markeredgewidth=1.5, capsize=2.5, elinewidth=1.2, linewidth=1.5, clip_on=False,
+            label=level_label(split, curve) if split else None,
+        )
+    marks.level_axis(ax, place, number, wide)
+    ax.set_xlabel(factor_label(factor))
+    marks.accuracy_axis(ax, chance)
+    if legend and split:
+        ax.legend(**ABOVE)
+    return ax
+
+
+def accuracy_over_time(
+    ax: Axes,
+    data: pd.DataFrame,
+    factor: str | None = None,
+    *,
+    chance: float | None = None,
+    readout_ms: float | None = None,
+    evidence_ms: tuple[float, float] | None = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw accuracy over readout time, one curve per level of a factor.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw on.
+    data
+        From :func:`cortexsim.analysis.accuracy_over_time`, by `factor`.
+    factor
+        Column that sets curves apart; numbers run from dark to light.
+    chance
+        Accuracy of guessing, drawn as a line; None for no line.
+    readout_ms
+        The readout that was fixed beforehand, drawn as a vertical line.
+    evidence_ms
+        First and last readout of the summed evidence, shaded.
+    legend
+        Whether to name the curves.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes given.
+    """
+    known: Sequence[Any] = list(dict.fromkeys(data[factor])) if factor else [None]
+    for color, level in zip(palette.sequential(len(known)), known, strict=True):
+        rows = data[data[factor] == level] if factor else data
+        marks.curve(
+            ax, rows["time_ms"], rows["accuracy"], rows["low"], rows["high"],
+            color=color if factor else palette.INK,
+            label=level_label(factor, level) if factor else None,
+        )
+    marks.time_axis(ax, data["time_ms"])
+    ax.set_xlabel("Readout time, from image onset (ms)")
+    marks.accuracy_axis(ax, chance)
+    handles = marks.readout_marks(ax, readout_ms, evidence_ms)
+    if handles:
+        # a second legend takes the first one's place unless that is kept
+        ax.add_artist(ax.legend(handles=handles, **ABOVE))
+    if legend and factor:
+        ax.legend(title=factor_label(factor), **BESIDE)
+    elif handles:
+        ax.legend_ = None
+    return ax

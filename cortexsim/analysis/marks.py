@@ -1,0 +1,146 @@
+"""The parts that figures share: curves with intervals, axes, onsets, the stimulus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from .. import palette
+from .labels import TIME_LABEL, words
+
+#: A span narrower than this share of the axis has no room for its name.
+ROOM = 0.16
+#: Share of the axes below zero that the onsets' ticks have to themselves.
+GUTTER = 0.1
+
+
+def curve(ax: Axes, x: Any, y: Any, low: Any, high: Any, *, color: str, label: Any) -> None:
+    """Draw a curve and its interval as a band."""
+    line = ax.plot(x, y, color=color, label=label, solid_capstyle="round")[0]
+    if np.isfinite(np.asarray(y, float)).sum() == 1:
+        # a line needs two points; a single readout is still a result
+        line.set_marker("o")
+    ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def bare(ax: Axes) -> None:
+    """Take away the frame's upper and right side."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def onset_ticks(ax: Axes, onsets: pd.DataFrame, colors: Mapping[str, str]) -> None:
+    """Draw onsets as ticks in the gutter below zero, their intervals across them."""
+    foot, middle = ax.get_xaxis_transform(), 0.5 * GUTTER / (1 + GUTTER)
+    known = onsets[onsets["ms"].notna()]
+    columns = (known[name].tolist() for name in ("area", "ms", "ms_low", "ms_high"))
+    for area, ms, low, high in zip(*columns, strict=True):
+        style: dict[str, Any] = {
+            "color": colors[area], "transform": foot, "zorder": 4, "clip_on": False,
+        }  # fmt: skip
+        ax.plot([ms, ms], [0.1 * middle, 1.9 * middle], linewidth=2.4,
+                solid_capstyle="butt", **style)
+        ax.plot([low, high], [middle, middle], linewidth=1.2, **style)
+    if len(known):
+        end = float(np.nanmax(known[["ms", "ms_high"]].to_numpy(float)))
+        ax.annotate("half-maximum", (end, middle), (5, 0),
+                    xycoords=foot, textcoords="offset points", va="center", fontsize=7.5,
+                    color=palette.FAINT)
+
+
+def readout_marks(
+    ax: Axes, readout_ms: float | None, evidence_ms: tuple[float, float] | None
+) -> list[Line2D | Patch]:
+    """Draw the fixed readouts; return what a legend needs to name them."""
+    marks: list[Line2D | Patch] = []
+    if readout_ms is not None:
+        dashed: dict[str, Any] = {"color": palette.INK, "linewidth": 1, "linestyle": (0, (4, 3))}
+        ax.axvline(readout_ms, zorder=1, **dashed)
+        marks.append(Line2D([], [], label=f"readout {readout_ms:g} ms", **dashed))
+    if evidence_ms is not None:
+        first, last = evidence_ms
+        ax.axvspan(first, last, color=palette.GREY, alpha=0.6, linewidth=0, zorder=0)
+        label = f"summed evidence {first:g}\u2013{last:g} ms"
+        marks.append(Patch(color=palette.GREY, alpha=0.6, linewidth=0, label=label))
+    return marks
+
+
+def time_axis(ax: Axes, time: pd.Series) -> None:
+    """Let the axis run over the recorded times, in ms."""
+    bare(ax)
+    first, last = float(time.min()), float(time.max())
+    if last > first:
+        ax.set_xlim(first, last)
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    ax.set_xlabel(TIME_LABEL)
+
+
+def accuracy_axis(ax: Axes, chance: float | None) -> None:
+    """Let the axis run from 0 to 100 %, with a line at chance."""
+    # a little more than all, so that markers at 100 % are whole
+    ax.set_ylim(0, 1.03)
+    ax.yaxis.set_major_locator(FixedLocator([0, 0.2, 0.4, 0.6, 0.8, 1]))
+    ax.set_ylabel("Accuracy")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+    if chance is not None:
+        ax.axhline(chance, color=palette.FAINT, linewidth=1, linestyle=(0, (1, 2)), zorder=0)
+        ax.annotate("chance", (1.0, chance), (4, 0), xycoords=("axes fraction", "data"),
+                    textcoords="offset points", ha="left", va="center", fontsize=8,
+                    color=palette.FAINT)
+
+
+def level_axis(ax: Axes, place: Mapping[Any, float], number: bool, wide: bool) -> None:
+    """Put a tick at each level of a factor, on a logarithmic axis if they span wide."""
+    bare(ax)
+    ticks = list(place.values())
+    if wide:
+        ax.set_xscale("log", base=2)
+    if not number:
+        ax.set_xticks(ticks, [words(level) for level in place])
+    elif wide or len(ticks) <= 8:
+        ax.xaxis.set_major_locator(FixedLocator(ticks))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    margin = 0.06 * span(ticks)
+    low, high = min(ticks), max(ticks)
+    # on a logarithmic axis the margin is a ratio
+    ax.set_xlim((low / 1.2, high * 1.2) if wide else (low - margin, high + margin))
+
+
+def span(values: Sequence[float]) -> float:
+    """Return the distance from the smallest to the largest value, 1 if there is none."""
+    return (max(values) - min(values)) or 1.0
+
+
+def stimulus_bar(ax: Axes, presentations: pd.DataFrame) -> None:
+    """Draw what was on between the curves and the axis of time, which moves below it."""
+    low, high = ax.get_xlim()
+    bar = ax.inset_axes((0, -0.12, 1, 0.08))
+    bar.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel=ax.get_xlabel())
+    bar.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    for side in ("left", "right", "top"):
+        bar.spines[side].set_visible(False)
+    ax.set_xlabel("")
+    ax.tick_params(axis="x", bottom=False, labelbottom=False)
+    ax.spines["bottom"].set_visible(False)
+    columns = (presentations[name].tolist() for name in ("shown", "start_ms", "stop_ms"))
+    spans = list(zip(*columns, strict=True))
+    fills = {"target": (palette.TARGET, "white"), "grey": (palette.GREY, palette.INK)}
+    for i, (shown, start, stop) in enumerate(spans):
+        fill, ink = fills.get(shown, (palette.MASK, palette.INK))
+        width = stop - start
+        bar.barh(0.5, width, 1.0, start, color=fill, edgecolor="white", linewidth=0.5)
+        name, share = words(shown), width / (high - low)
+        free = (spans[i + 1][1] if i + 1 < len(spans) else high) - stop
+        if share >= max(ROOM, 0.022 * len(name)):
+            bar.text(start + width / 2, 0.46, name, color=ink, fontsize=8,
+                     ha="center", va="center")
+        elif free / (high - low) >= ROOM:
+            bar.annotate(name, (stop, 0.46), (3, 0), textcoords="offset points",
+                         fontsize=8, ha="left", va="center")

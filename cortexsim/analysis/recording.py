@@ -1,0 +1,253 @@
+"""Open a recording and say what is in it.
+
+A recording is plain xarray: ``open`` checks it and returns an
+:class:`xarray.DataTree` whose arrays are read from disk when they are used.
+The other functions answer the questions every analysis asks first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from .. import schema
+from ..errors import RecordingError, unknown
+
+#: The level of a text factor that stands for its absence.
+NONE = "none"
+#: Two times closer than this are the same: at 60 Hz nobody types 183.33333333333334.
+SAME_MS = 1e-3
+
+#: A condition by its name, or by levels of some factors.
+Condition = str | Mapping[str, object]
+
+
+def open(path: str | Path) -> xr.DataTree:
+    """Open a finished recording; arrays are read when they are used.
+
+    Parameters
+    ----------
+    path
+        The recording's folder (a Zarr store).
+
+    Returns
+    -------
+    xarray.DataTree
+        ``scores (trial, time, class)`` and ``shown (trial, time)`` at the
+        root, one group per area. Times are in ms after image onset.
+
+    Raises
+    ------
+    RecordingError
+        If there is nothing at the path, if it is not a recording of
+        CortexSim, if a newer CortexSim wrote it, or if it is incomplete.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise RecordingError(f"there is no recording at {path}")
+    try:
+        # chunks would need dask; xarray's own lazy arrays read what is indexed
+        tree = xr.open_datatree(path, engine="zarr", chunks=None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise RecordingError(f"{path} is not a recording of CortexSim ({reason})") from None
+    try:
+        _check(tree, path)
+    except RecordingError:
+        tree.close()
+        raise
+    return tree
+
+
+def _check(tree: xr.DataTree, path: Path) -> None:
+    missing = [name for name in (schema.SCORES, schema.SHOWN) if name not in tree.data_vars]
+    if "complete" not in tree.attrs or "format" not in tree.attrs:
+        raise RecordingError(f"{path} is a Zarr store, but not a recording of CortexSim")
+    version = tree.attrs["format"]
+    if not isinstance(version, int) or version > schema.FORMAT_VERSION:
+        raise RecordingError(
+            f"{path} has recording format {version}; this CortexSim reads up to "
+            f"{schema.FORMAT_VERSION}: update it"
+        )
+    if not tree.attrs["complete"]:
+        raise RecordingError(
+            f"{path} is incomplete: its run was stopped or failed; run it again into another folder"
+        )
+    if missing:
+        raise RecordingError(f"{path} is damaged: it lacks {' and '.join(missing)}")
+
+
+def variable(node: xr.DataTree, name: str) -> xr.DataArray:
+    """Return an array of a group, not yet read from disk."""
+    return node.dataset[name]
+
+
+def axis(recording: xr.DataTree, name: str = schema.TIME) -> np.ndarray:
+    """Return the values of the axis of time: ``time`` in ms, or ``step``."""
+    return np.asarray(recording.coords[name].values)
+
+
+def areas(recording: xr.DataTree, names: Sequence[str] | None = None) -> list[str]:
+    """Return the recorded areas in the order of their graph.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    names
+        Areas asked for; None for all.
+
+    Raises
+    ------
+    RecordingError
+        If an area that was asked for is not recorded.
+    """
+    stored = [name for name, group in recording.children.items() if schema.RMS in group.data_vars]
+    stored = _in_order(recording, "graph", "areas", stored)
+    for name in names or ():
+        if name not in stored:
+            raise RecordingError(unknown("area", name, stored))
+    return stored if names is None else list(names)
+
+
+def _in_order(recording: xr.DataTree, attr: str, key: str, names: list[str]) -> list[str]:
+    """Sort names as a recorded YAML text has them; a Zarr store lists them alphabetically."""
+    from .. import yamlio
+
+    try:
+        text = str(recording.attrs.get(attr) or "{}")
+        data = yamlio.loads(text, RecordingError, source=attr).data
+    except RecordingError:
+        return names
+    listed = data.get(key) if isinstance(data, Mapping) else None
+    order = {str(name): i for i, name in enumerate(listed or ())}
+    return sorted(names, key=lambda name: order.get(name, len(order)))
+
+
+def factors(recording: xr.DataTree) -> list[str]:
+    """Return the factors varied between conditions, in the order of the protocol."""
+    fixed = {schema.TRIAL, schema.STIMULUS, schema.LABEL, schema.CONDITION}
+    found = [
+        str(name)
+        for name, coord in recording.coords.items()
+        if coord.dims == (schema.TRIAL,) and name not in fixed
+    ]
+    return _in_order(recording, "protocol", "factors", found)
+
+
+def numeric(recording: xr.DataTree, factor: str) -> bool:
+    """Whether a factor's levels are numbers (an SOA) and not words (a mask)."""
+    return recording.coords[factor].dtype.kind in "iuf"
+
+
+def trials(recording: xr.DataTree) -> pd.DataFrame:
+    """Return one row per trial: stimulus, label, condition and factors.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by trial, in the order of the recording.
+    """
+    columns = [schema.STIMULUS, schema.LABEL, schema.CONDITION, *factors(recording)]
+    values = {name: _plain(recording.coords[name]) for name in columns if name in recording.coords}
+    return pd.DataFrame(values, index=pd.RangeIndex(recording.sizes[schema.TRIAL], name="trial"))
+
+
+def _plain(array: xr.DataArray) -> np.ndarray:
+    # text comes back as numpy's StringDType, which pandas does not take
+    values = array.values
+    return values if values.dtype.kind in "biuf" else values.astype(object)
+
+
+def levels(values: pd.Series) -> list[Any]:
+    """Return a factor's levels: numbers ascending, ``none`` before other words."""
+    unique = list(dict.fromkeys(values))
+    if pd.api.types.is_numeric_dtype(values):
+        return sorted(unique)
+    return sorted(unique, key=lambda level: level != NONE)
+
+
+def select(recording: xr.DataTree, condition: Condition | None = None) -> np.ndarray:
+    """Choose the trials of a condition.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    condition
+        A condition's name, or levels of factors such as ``{"mask": "none"}``.
+        None chooses the plainest condition: ``none`` where a factor has that
+        level, the largest of numbers (the longest), else the first level.
+
+    Returns
+    -------
+    numpy.ndarray
+        Indices of trials, ascending.
+
+    Raises
+    ------
+    RecordingError
+        If no trial has that condition.
+    """
+    table = trials(recording)
+    if condition is None:
+        table = _plainest(table, factors(recording))
+    elif isinstance(condition, str):
+        known = list(dict.fromkeys(table[schema.CONDITION]))
+        if condition not in known:
+            raise RecordingError(unknown("condition", condition, known))
+        table = table[table[schema.CONDITION] == condition]
+    else:
+        for factor, level in condition.items():
+            if factor not in table:
+                raise RecordingError(unknown("factor", factor, factors(recording)))
+            known = levels(table[factor])
+            table = table[table[factor] == level]
+            if table.empty:
+                raise RecordingError(unknown(f"level of {factor}", level, known))
+    return table.index.to_numpy()
+
+
+def _plainest(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    words_first = sorted(names, key=lambda name: pd.api.types.is_numeric_dtype(table[name]))
+    for name in words_first:
+        known = levels(table[name])
+        number = pd.api.types.is_numeric_dtype(table[name])
+        table = table[table[name] == (known[-1] if number else known[0])]
+    return table
+
+
+def presentations(recording: xr.DataTree, condition: Condition | None = None) -> pd.DataFrame:
+    """Say what was on, from when to when, in a condition.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    condition
+        As in :func:`select`; of several conditions the first is taken.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``shown`` (name), ``start_ms`` and ``stop_ms`` on the screen (before
+        the delay ``arrival_ms``), without the spans in which nothing was on.
+        The last span ends with the recording; in one thinned in time, spans
+        are seen at the recorded indices only.
+    """
+    first = int(select(recording, condition)[0])
+    shown = _plain(variable(recording, schema.SHOWN).isel({schema.TRIAL: first}))
+    time = axis(recording) - float(recording.attrs.get("arrival_ms", 0))
+    starts = [0, *(i for i in range(1, len(shown)) if shown[i] != shown[i - 1])]
+    stops = [*starts[1:], len(shown) - 1]
+    rows = [
+        (str(shown[a]), float(time[a]), float(time[b]))
+        for a, b in zip(starts, stops, strict=True)
+        if shown[a] != schema.NOTHING
+    ]
+    return pd.DataFrame(rows, columns=["shown", "start_ms", "stop_ms"])

@@ -1,0 +1,196 @@
+"""The two small tables a run ends with: how often it was right, and when areas responded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from .. import schema
+from . import latency, psychometrics
+from . import recording as rec
+from .labels import factor_label, words
+from .settings import settings as read_settings
+
+#: Readout times in the table of a recording without factors.
+ROWS = 12
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The summary of a recording; ``str()`` gives it as aligned text.
+
+    Parameters
+    ----------
+    accuracy
+        One row per level of the summary's factor and the mask (without
+        factors: per readout time): those columns, ``n``, ``accuracy``,
+        ``low``, ``high`` at the readout, and ``evidence``, ``evidence_low``,
+        ``evidence_high`` with evidence summed (if the protocol fixes it).
+    responses
+        One row per area: ``arrival_step``, ``arrival_ms``, ``onset_step``,
+        ``onset_ms``, ``onset_ms_low``, ``onset_ms_high``, ``peak_step``,
+        ``peak_ms`` and ``note``.
+    captions
+        What the two tables show, a sentence each.
+    """
+
+    accuracy: pd.DataFrame
+    responses: pd.DataFrame
+    captions: tuple[str, str]
+
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Both tables by name, without an empty one."""
+        both = {"accuracy": self.accuracy, "responses": self.responses}
+        return {name: table for name, table in both.items() if len(table)}
+
+    def __str__(self) -> str:
+        """Lay out both tables as plain text, at most some 80 columns wide."""
+        blocks = [f"{self.captions[0]}\n{_aligned(_accuracy_text(self.accuracy))}"]
+        if len(self.responses):
+            blocks.append(f"{self.captions[1]}\n{_aligned(_responses_text(self.responses))}")
+        return "\n\n".join(blocks)
+
+
+def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
+    """Summarise a recording.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    readout_ms
+        Time of the readout in ms; None for the one the protocol fixed, or
+        else the last possible one.
+
+    Returns
+    -------
+    Tables
+        Accuracy and area responses.
+
+    Raises
+    ------
+    RecordingError
+        If the readout is not in the recording.
+    """
+    settings = read_settings(recording)
+    by = [factor for factor in (settings.by, settings.split) if factor]
+    fixed = psychometrics.accuracy(recording, readout_ms, by=by)
+    readout = float(fixed["readout_ms"].iloc[0])
+    shown = [*by, "n", "accuracy", "low", "high"]
+    caption = f"Accuracy at {readout:g} ms"
+    accuracy = fixed[shown]
+    if not by:
+        accuracy = _over_time(recording, readout)
+        caption = f"Accuracy over readout time (* the summary's, {readout:g} ms)"
+    if settings.evidence_ms is not None:
+        first, last = settings.evidence_ms
+        summed = psychometrics.accuracy(recording, settings.evidence_ms, by=by)
+        caption += f", and with evidence summed from {first:g} to {last:g} ms"
+        if by:
+            accuracy = accuracy.assign(
+                evidence=summed["accuracy"],
+                evidence_low=summed["low"],
+                evidence_high=summed["high"],
+            )
+        else:
+            caption += f" ({100 * summed['accuracy'].iloc[0]:.1f} %)"
+    chance = 1 / recording.sizes[schema.CLASS]
+    caption += f" [95 %]; chance is {100 * chance:.1f} %"
+    responses, condition = _responses(recording)
+    second = f"Response of each area ({condition}): half-maximum onset [95 % interval] and peak"
+    return Tables(accuracy, responses, (caption, second))
+
+
+def _over_time(recording: xr.DataTree, readout: float) -> pd.DataFrame:
+    data = psychometrics.accuracy_over_time(recording, by=[])
+    data = data[data["n"] > 0].reset_index(drop=True)
+    chosen = np.unique(np.linspace(0, len(data) - 1, min(ROWS, len(data))).round().astype(int))
+    fixed = np.isclose(data["time_ms"], readout, rtol=0, atol=rec.SAME_MS)
+    keep = data.index.isin(chosen) | fixed
+    data = data.assign(summary=fixed)[keep].reset_index(drop=True)
+    return data[["step", "time_ms", "summary", "n", "accuracy", "low", "high"]]
+
+
+def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
+    table = rec.trials(recording).loc[rec.select(recording)]
+    condition = ", ".join(dict.fromkeys(map(str, table.get(schema.CONDITION, ()))))
+    if not rec.areas(recording):
+        return pd.DataFrame(), condition
+    rows = []
+    long = latency.response(recording)
+    for area, group in long.groupby("area", sort=False):
+        row: dict[str, object] = {"area": area}
+        for measure in latency.MEASURES:
+            ends = ("", "_low", "_high") if measure == "onset" else ("",)
+            one = group[group["measure"] == measure].iloc[0]
+            row[f"{measure}_step"] = one["step"]
+            row.update({f"{measure}_ms{end}": one["ms" + end] for end in ends})
+        row["note"] = group.loc[group["measure"] == "onset", "note"].iloc[0]
+        rows.append(row)
+    return pd.DataFrame(rows), condition
+
+
+def _accuracy_text(data: pd.DataFrame) -> pd.DataFrame:
+    text = pd.DataFrame(index=data.index)
+    measured = ["n", "accuracy", "low", "high", "evidence", "evidence_low", "evidence_high"]
+    for name in data.columns.difference(measured, sort=False):
+        if name == "summary":
+            continue
+        label = {"step": "step", "time_ms": "ms"}.get(name) or factor_label(name)
+        text[label] = [words(value) for value in data[name]]
+    if "summary" in data:
+        text[""] = ["*" if fixed else "" for fixed in data["summary"]]
+    text["n"] = data["n"].astype(str)
+    text["accuracy"] = _percent(data["accuracy"], data["low"], data["high"])
+    if "evidence" in data:
+        text["summed evidence"] = _percent(
+            data["evidence"], data["evidence_low"], data["evidence_high"]
+        )
+    return text
+
+
+def _percent(values: pd.Series, lows: pd.Series, highs: pd.Series) -> list[str]:
+    return [
+        "-" if np.isnan(value) else f"{100 * value:5.1f} % [{100 * low:5.1f}, {100 * high:5.1f}]"
+        for value, low, high in zip(values, lows, highs, strict=True)
+    ]
+
+
+def _responses_text(data: pd.DataFrame) -> pd.DataFrame:
+    columns = [("area", data["area"].tolist())]
+    for measure in latency.MEASURES:
+        columns.append((f"{measure}: step", [_number(x) for x in data[f"{measure}_step"]]))
+        columns.append(("ms", [_number(x) for x in data[f"{measure}_ms"]]))
+        if measure == "onset":
+            ends = zip(data["onset_ms_low"], data["onset_ms_high"], strict=True)
+            columns.append(("[95 %]", [_between(low, high) for low, high in ends]))
+    if data["note"].any():
+        columns.append(("note", data["note"].tolist()))
+    # a list of pairs, since the header "ms" stands three times
+    text = pd.DataFrame({i: cells for i, (_, cells) in enumerate(columns)})
+    return text.set_axis([name for name, _ in columns], axis=1)
+
+
+def _between(low: float, high: float) -> str:
+    return f"[{_number(low)}, {_number(high)}]" if np.isfinite(low) else ""
+
+
+def _number(value: float) -> str:
+    if np.isnan(value):
+        return "-"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+
+
+def _aligned(text: pd.DataFrame) -> str:
+    """Align columns: words to the left, numbers to the right."""
+    columns = []
+    for place, name in enumerate(text.columns):
+        cells = [str(name), *map(str, text.iloc[:, place])]
+        width = max(map(len, cells))
+        wordy = any(cell[:1].isalpha() for cell in cells[1:])
+        columns.append([cell.ljust(width) if wordy else cell.rjust(width) for cell in cells])
+    return "\n".join("  " + "  ".join(row).rstrip() for row in zip(*columns, strict=True))

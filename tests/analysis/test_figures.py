@@ -1,0 +1,137 @@
+"""Figures: what they show, and that they need no display and leave no state."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from cortexsim import analysis, palette
+from cortexsim.analysis import figures
+from cortexsim.analysis import recording as rec
+from cortexsim.errors import RecordingError
+
+
+def titles(figure: Figure) -> list[str]:
+    return [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes]
+
+
+@pytest.fixture(scope="module")
+def drawn(masking) -> Figure:
+    return analysis.figure(masking)
+
+
+def test_masking_figure(drawn: Figure, tmp_path: Path) -> None:
+    assert titles(drawn) == [
+        "SOA 150 ms, no mask",
+        "SOA 150 ms, phase-scrambled mask",
+        "Accuracy over readout time, phase-scrambled mask",
+        "Accuracy at 175 ms",
+    ]
+    path = analysis.save(drawn, tmp_path / "new" / "figure.png")
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG") and len(data) > 20_000
+    assert b"backward_mask" in data and b"digits-leaky" in data
+
+
+def test_every_axis_of_time_says_ms(drawn: Figure) -> None:
+    for ax in drawn.axes:
+        labels = [ax.get_xlabel(), *(child.get_xlabel() for child in ax.child_axes)]
+        assert any(label.endswith("(ms)") for label in labels)
+
+
+def test_flashed_and_sustained_figures(flashed, sustained, tmp_path: Path) -> None:
+    assert titles(analysis.figure(flashed)) == [
+        "Shown for 375 ms", "Accuracy over readout time", "Accuracy at 250 ms",
+    ]  # fmt: skip
+    figure = analysis.figure(sustained)
+    assert titles(figure) == ["Activity of each area", "Accuracy over readout time"]
+    text = analysis.save(figure, tmp_path / "figure.svg").read_text()
+    assert "readout_time" in text and "<dc:title>" in text
+    again = analysis.save(figure, tmp_path / "again.svg")
+    assert again.read_text() == text
+
+
+def test_one_trial_no_areas_and_words_only(make, tmp_path: Path) -> None:
+    single = make("", stimuli=1)
+    bare = make(stimuli=2, areas=())
+    wordy = make(stimuli=3)
+    table = rec.trials(wordy)
+    wordy = wordy.isel(trial=np.flatnonzero(table["soa_ms"] == 50))
+    wordy = wordy.map_over_datasets(lambda data: data.drop_vars("soa_ms"))
+    wordy.attrs["protocol"] = ""
+    for tree, count in ((single, 2), (bare, 2), (wordy, 3)):
+        figure = analysis.figure(tree)
+        assert len(figure.axes) == count
+        analysis.save(figure, tmp_path / "figure.svg")
+
+
+def test_one_time_is_drawn_as_a_point(make) -> None:
+    tree = make("", stimuli=3).isel(time=[20])
+    figure = analysis.figure(tree)
+    assert all(line.get_marker() == "o" for line in figure.axes[0].lines[:4])
+
+
+def test_timelines_are_normalised_or_raw(masking) -> None:
+    data = analysis.timelines(masking)
+    for normalize, top in ((True, 1.0), (False, data[data.area == "V1"].rms.max())):
+        ax = figures.activation_timelines(Figure().subplots(), data, normalize=normalize)
+        line = ax.lines[0]
+        assert np.nanmax(line.get_ydata()) == pytest.approx(top)
+        assert [x.get_color() for x in ax.lines] == [palette.AREA_COLORS[x.get_label()]
+                                                     for x in ax.lines]
+        assert len(ax.collections) == 4  # an interval each
+
+
+def test_onset_ticks_stand_at_the_onsets(masking) -> None:
+    onsets = analysis.response(masking, resamples=50)
+    onsets.loc[(onsets.area == "IT") & (onsets.measure == "onset"), "ms"] = np.nan
+    ax = figures.activation_timelines(
+        Figure().subplots(), analysis.timelines(masking), onsets=onsets
+    )
+    ticks = [line.get_xdata()[0] for line in ax.lines[4:][::2]]
+    assert ticks == onsets[onsets.measure == "onset"].ms.tolist()[:3]
+
+
+def test_intervals_are_wilsons(masking) -> None:
+    data = analysis.accuracy(masking, by=["soa_ms", "mask"])
+    ax = figures.accuracy_against_factor(
+        Figure().subplots(), data, "soa_ms", split="mask", chance=0.1
+    )
+    spans = [s[:, 1] for c in ax.containers for s in c[2][0].get_segments()]
+    expected = data.sort_values(["mask", "soa_ms"])[["low", "high"]]
+    assert np.allclose(spans, expected)
+
+
+def test_a_flash_too_short_for_its_name_is_named_beside(masking) -> None:
+    shown = rec.presentations(masking, {"soa_ms": 25.0, "mask": "none"})
+    ax = figures.activation_timelines(
+        Figure().subplots(), analysis.timelines(masking), presentations=shown
+    )
+    assert [text.get_text() for text in ax.child_axes[0].texts] == ["target"]
+
+
+def test_save_says_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="unknown figure format '.jpg'"):
+        analysis.save(Figure(), tmp_path / "figure.jpg")
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordingError, match="the figure cannot be written"):
+        analysis.save(Figure(), tmp_path / "file" / "figure.png")
+
+
+def test_light_import_no_torch_and_pyplot_left_alone(make, write, tmp_path: Path) -> None:
+    stored = write(make("", stimuli=1), tmp_path / "run.zarr")
+    code = (
+        "import sys, cortexsim.analysis as analysis, cortexsim.palette\n"
+        "assert not {'xarray', 'pandas', 'matplotlib', 'torch'} & set(sys.modules)\n"
+        f"recording = analysis.open({str(stored)!r})\n"
+        "figure, tables = analysis.figure(recording), analysis.tables(recording)\n"
+        f"analysis.save(figure, {str(tmp_path / 'f.pdf')!r})\n"
+        "assert 'torch' not in sys.modules\n"
+        "import matplotlib, matplotlib.pyplot as plt\n"
+        "assert not plt.get_fignums() and matplotlib.rcParams['font.size'] == 10.0\n"
+        "assert matplotlib.rcParams['xtick.labelsize'] == 'medium'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,60 @@
+"""The two tables after a run."""
+
+import numpy as np
+import pytest
+
+from cortexsim import analysis
+from cortexsim.errors import RecordingError
+
+
+def test_masking_tables(masking) -> None:
+    tables = analysis.tables(masking)
+    fixed = analysis.accuracy(masking, by=["soa_ms", "mask"])
+    summed = analysis.accuracy(masking, "evidence", by=["soa_ms", "mask"])
+    assert tables.accuracy["accuracy"].tolist() == fixed.accuracy.tolist()
+    assert tables.accuracy["evidence"].tolist() == summed.accuracy.tolist()
+    assert tables.responses["arrival_step"].tolist() == [0, 1, 2, 3]
+    assert (tables.responses["onset_ms"].diff().dropna() > 0).all()
+    text = str(tables)
+    assert "at 175 ms, and with evidence summed from 100 to 300 ms" in text
+    assert "chance is 10.0 %" in text
+    assert max(map(len, text.splitlines())) <= 100
+    rows = [line.split() for line in text.splitlines() if "phase-scrambled" in line]
+    assert [row[0] for row in rows] == ["25", "50", "75", "100", "150"]
+    assert rows[0][3] == f"{100 * fixed.accuracy[1]:.1f}"
+
+
+def test_columns_line_up(masking) -> None:
+    block = str(analysis.tables(masking)).split("\n\n")[0].splitlines()[1:]
+    assert len({line.index("%") for line in block[1:]}) == 1
+    assert len({len(line) for line in block}) == 1
+
+
+def test_without_factors_the_table_runs_over_time(sustained) -> None:
+    tables = analysis.tables(sustained)
+    assert 2 <= len(tables.accuracy) <= 13
+    assert tables.accuracy["n"].eq(30).all()
+    assert tables.accuracy.query("summary").time_ms.tolist() == [375]
+    assert "Accuracy over readout time" in str(tables)
+    moved = analysis.tables(sustained, 112.5)
+    assert moved.accuracy.query("summary").time_ms.tolist() == [112.5]
+
+
+def test_not_saturated_is_said(sustained) -> None:
+    tables = analysis.tables(sustained)
+    last = tables.responses.set_index("area").loc["IT"]
+    assert np.isnan(last.onset_ms) and last.note == "not saturated"
+    assert "not saturated" in str(tables)
+
+
+def test_no_areas_no_second_table(make) -> None:
+    tables = analysis.tables(make(stimuli=2, areas=()))
+    assert list(tables.frames) == ["accuracy"]
+    assert tables.responses.empty and "Response" not in str(tables)
+
+
+def test_readout_that_was_not_recorded(masking) -> None:
+    thinned = masking.isel(time=slice(0, None, 4))
+    with pytest.raises(RecordingError, match="the protocol's readout at 175 ms is not a recorded"):
+        analysis.tables(thinned)
+    assert "Accuracy at 200 ms" in str(analysis.tables(thinned, 200))
