@@ -141,9 +141,11 @@ def _say(item: Any, model: type[BaseModel], document: Document) -> str:
     key: Key = tuple(item["loc"])
     # pydantic puts tags of unions and types among the keys; keep what is in the file
     known: Key = ()
+    inner = document.data
     for part in key:
-        if (*known, part) in document.lines:
-            known = (*known, part)
+        if part in inner if isinstance(inner, dict) else (
+                isinstance(inner, list) and isinstance(part, int) and part < len(inner)):
+            known, inner = (*known, part), inner[part]
     dotted = ".".join(str(part) for part in known)
     if item["type"] == "extra_forbidden":
         owner = _owner(model, known[:-1])

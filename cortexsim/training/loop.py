@@ -88,7 +88,8 @@ class Interrupted(SimulationError):
 
 
 def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | None = None,
-          name: str = "", command: str = "", progress: bool = True) -> Path:
+          name: str = "", command: str = "", progress: bool = True,
+          calibrate_to: int = CALIBRATED_STEPS) -> Path:
     """Train a network from the start.
 
     Parameters
@@ -107,6 +108,8 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         The command that does this, for the card.
     progress
         Whether to show a bar on a terminal.
+    calibrate_to
+        The last index of the final calibration (the trained one for per-step weights).
 
     Returns
     -------
@@ -157,11 +160,11 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
                      "python": platform.python_version()},
     }
-    return _run(network, card, Position(), {}, out, data_root, progress)
+    return _run(network, card, Position(), {}, out, data_root, progress, calibrate_to)
 
 
 def resume(folder: Path, *, data_root: Path | None = None, device: str | None = None,
-           progress: bool = True) -> Path:
+           progress: bool = True, calibrate_to: int = CALIBRATED_STEPS) -> Path:
     """Go on with a training that was stopped or killed.
 
     The result is the same, bit for bit on one kind of processor, as without the stop.
@@ -176,6 +179,8 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
         By default the one it was on.
     progress
         Whether to show a bar on a terminal.
+    calibrate_to
+        As in :func:`train`.
 
     Returns
     -------
@@ -194,11 +199,12 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     if device is not None:
         card["settings"] = {**card["settings"], "device": device}
     position = Position(**card.pop("position"))
-    return _run(loaded.network, card, position, loaded.training, loaded.folder, data_root, progress)
+    return _run(loaded.network, card, position, loaded.training, loaded.folder, data_root,
+                progress, calibrate_to)
 
 
 def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],
-         out: Path, data_root: Path | None, progress: bool) -> Path:
+         out: Path, data_root: Path | None, progress: bool, calibrate_to: int) -> Path:
     settings = Settings(**card["settings"])
     assert settings.epochs and settings.batch_size and settings.readouts and settings.precision
     recipe, device = recipes.get(settings.recipe), devices.device(settings.device)
@@ -284,13 +290,14 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             if interrupted.is_set():
                 raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
                                   f"Go on with: cortexsim train --resume {out}")
-    return _finish(network, card, at, out, data, data_root, progress)
+    return _finish(network, card, at, out, data, data_root, progress, calibrate_to)
 
 
 def _finish(network: Network, card: dict[str, Any], at: Position, out: Path,
-            data: datasets.Dataset, data_root: Path | None, progress: bool) -> Path:
+            data: datasets.Dataset, data_root: Path | None, progress: bool,
+            steps: int) -> Path:
     """Calibrate far beyond the trained time, test once, and write the network alone."""
-    seed, steps = card["settings"]["seed"], CALIBRATED_STEPS
+    seed = card["settings"]["seed"]
     if any(network.graph.weight_sharing(c) == "per-step" for c in network.graph.connections):
         steps = network.steps
     images = calibration_images(data, CALIBRATION_IMAGES, seed)

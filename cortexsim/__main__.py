@@ -1,0 +1,5 @@
+"""``python -m cortexsim`` is ``cortexsim``."""
+
+from .cli import main
+
+main()

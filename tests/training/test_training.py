@@ -1,0 +1,174 @@
+"""Training: real processes that are really stopped and killed, and end where the others end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cortexsim.errors import CheckpointError, CortexSimError, DatasetError, SimulationError
+from cortexsim.graph import AreaGraph
+from cortexsim.models import checkpoint, load
+from cortexsim.stimuli import datasets
+from cortexsim.training import Settings, evaluate, recipes, resume, train
+from cortexsim.training.batches import AUGMENTATIONS, Augmentation, generator
+
+#: 104 scans to train on, in 6 batches of 16: seconds, not minutes.
+ARGUMENTS = ["--dataset", "digits-clean", "--holdout", "1333", "--batch-size", "16",
+             "--areas", "V1,IT", "--channels", "4,6", "--sizes", "8,4", "--readout-time", "3",
+             "--epochs", "3", "--seed", "5", "--precision", "float32", "--device", "cpu"]
+GRAPH = AreaGraph.chain(["V1", "IT"], channels=[4, 6], sizes=[8, 4], readout_time=3,
+                        image=(1, 32, 32))
+SETTINGS = Settings(dataset="digits-clean", holdout=1333, batch_size=16, epochs=3, seed=5,
+                    precision="float32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> Path:
+    return train(GRAPH, SETTINGS, tmp_path_factory.mktemp("train") / "whole", calibrate_to=9)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    card = json.loads((folder / "network.json").read_text())
+    return load_file(folder / card["weights"]["file"])
+
+
+def same(one: Path, other: Path) -> bool:
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[k].nan_to_num(), b[k].nan_to_num())
+                                        for k in a)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-m", "cortexsim", "train", *arguments],
+                            stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(card: Path, epoch: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if card.exists() and json.loads(card.read_text())["position"]["epoch"] >= epoch:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the training never came that far")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_training_goes_on_to_the_same_weights(how, uninterrupted, tmp_path):
+    out = tmp_path / "stopped"
+    process = start(*ARGUMENTS, "--out", str(out))
+    wait_for(out / "network.json", 1)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert f"cortexsim train --resume {out}" in said
+        assert "Traceback" not in said
+    else:
+        assert process.returncode == -signal.SIGKILL
+    assert "position" in json.loads((out / "network.json").read_text())
+    assert load(out).card["name"] == "stopped"  # a whole checkpoint at any moment
+    resume(out, calibrate_to=9)
+    assert same(out, uninterrupted)
+    assert "position" not in json.loads((out / "network.json").read_text())
+    left = {path.name for path in out.iterdir()}
+    assert left == {"network.json", "weights.safetensors", "metrics.csv"}
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        resume(out)
+
+
+def test_what_a_training_leaves(uninterrupted):
+    with (uninterrupted / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert {"training_loss", "training_accuracy", "validation_accuracy_t3", "learning_rate",
+            "seconds"} <= rows[0].keys()
+    loaded = load(uninterrupted)
+    card = loaded.card
+    assert card["settings"]["seed"] == 5 and card["data"]["training_images"] == 104
+    assert card["test_accuracy"].keys() == {"digits-clean", "digits"}
+    assert loaded.network.statistics_limit == 9
+    # the card's accuracy is what an evaluation gives
+    accuracy = evaluate(loaded.network, datasets.load("digits-clean", "test"), [1, 3, 9])
+    for t, value in accuracy.items():
+        assert card["test_accuracy"]["digits-clean"][str(t)] == pytest.approx(value, abs=1e-4)
+
+
+def test_same_seed_same_weights_other_seed_other_weights(uninterrupted, tmp_path):
+    one = Settings(**{**vars(SETTINGS), "epochs": 1})
+    two = Settings(**{**vars(one), "seed": 6})
+    a, b, c = (train(GRAPH, settings, tmp_path / name, calibrate_to=3)
+               for settings, name in ((one, "a"), (one, "b"), (two, "c")))
+    assert same(a, b)
+    assert not same(a, c)
+
+
+@pytest.mark.parametrize(("changes", "error", "says"), [
+    ({"dataset": "digit"}, DatasetError, "did you mean 'digits'"),
+    ({"recipe": "quick"}, SimulationError, "known: paper, fast"),
+    ({"epochs": 0}, SimulationError, "epochs must be 1 or more"),
+    ({"batch_size": 4096}, SimulationError, "a batch of 4096 is more than"),
+    ({"device": "tpu"}, SimulationError, "unknown device 'tpu'"),
+    ({"device": "cuda:99"}, SimulationError, "not there"),
+    ({"precision": "float16"}, SimulationError, "known: float32, bf16"),
+])
+def test_settings_that_do_not_work(changes, error, says, tmp_path):
+    with pytest.raises(error, match=says):
+        train(GRAPH, Settings(**{**vars(SETTINGS), **changes}), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_that_is_there_and_images_that_do_not_fit(tmp_path):
+    with pytest.raises(CheckpointError, match="is there already.*--resume"):
+        train(GRAPH, SETTINGS, tmp_path)
+    colour = AreaGraph.chain(["V1", "IT"], channels=[4, 6], sizes=[8, 4])
+    with pytest.raises(CortexSimError, match=r"\(1, 32, 32\).*\(3, 32, 32\)"):
+        train(colour, SETTINGS, tmp_path / "x")
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(uninterrupted, tmp_path, monkeypatch):
+    loaded = load(uninterrupted)
+    checkpoint.save(tmp_path / "c", loaded.network, loaded.card, tag="1")
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "_write", full)
+    with pytest.raises(CheckpointError, match="No space left.*one before it is intact"):
+        checkpoint.save(tmp_path / "c", loaded.network, loaded.card, tag="2")
+    assert same(tmp_path / "c", uninterrupted)
+
+
+def test_the_papers_learning_rates():
+    rate = recipes.get("paper").learning_rate
+    assert [rate(epoch / 60) for epoch in (0, 39.9, 40, 49.9, 50, 59.9)] == [
+        0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001]
+    paper = recipes.get("paper")
+    assert (paper.epochs, paper.batch_size, paper.momentum, paper.readouts) == (60, 64, 0.9, 1)
+    assert paper.label_smoothing == 0 and not paper.nesterov and not paper.lower_precision
+
+
+def test_the_papers_augmentation_is_a_crop_of_the_padded_image_or_of_its_mirror():
+    pixels = torch.arange(1, 2 * 3 * 32 * 32 + 1).view(2, 3, 32, 32).float()
+    augment = AUGMENTATIONS["cifar10"]
+    padded = torch.nn.functional.pad(pixels, [4] * 4)
+    for seed in range(10):
+        result = augment(pixels, generator(seed))
+        assert torch.equal(result, augment(pixels, generator(seed)))
+        for image, whole in zip(result, padded, strict=True):
+            crops = [whole[:, y:y + 32, x:x + 32] for y in range(9) for x in range(9)]
+            assert any(torch.equal(image, c) or torch.equal(image, c.flip(2)) for c in crops)
+
+
+def test_rotation_and_scale_keep_the_background():
+    grey = torch.full((4, 1, 32, 32), 128.0)
+    turned = Augmentation(shift=2, rotate=10, scale=0.1, background=128)(grey, generator(0))
+    assert torch.allclose(turned, grey)
