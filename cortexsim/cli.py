@@ -2,206 +2,211 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from . import __version__
-from .errors import CortexSimError, GraphError
-
-if TYPE_CHECKING:
-    from .graph import AreaGraph
+from . import __version__, files, terminal
+from .errors import CortexSimError, GraphError, Interrupted
+from .terminal import Whole
 
 # Nothing heavy is imported before a command needs it: --help answers at once.
 
-
-class Program(click.Group):
-    """Turns what the user can put right into one sentence and exit status 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _note
-                return super().invoke(ctx)
-        except CortexSimError as problem:
-            click.echo(f"cortexsim: {problem}", err=True)
-            # stopped by the user, by the shell's convention; else a wrong input
-            ctx.exit(130 if type(problem).__name__ == "Interrupted" else 2)
-        except KeyboardInterrupt:
-            click.echo("cortexsim: stopped; what was written so far is marked incomplete", err=True)
-            ctx.exit(130)
-
-
-def _note(message: Warning | str, *about: Any, **more: Any) -> None:
-    """Print a warning as a sentence, without the line of code it came from."""
-    click.echo(f"cortexsim: {message}", err=True)
-
-
-def _words(ctx: click.Context, parameter: click.Parameter, value: str | None,
-           ) -> tuple[str, ...] | None:
-    return None if value is None else tuple(part.strip() for part in value.split(","))
-
-
-def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None,
-             ) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    try:
-        return tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"expected whole numbers as in 24,32,48,64, got '{value}'"
-                                 ) from None
-
-
+_folder = click.Path(path_type=Path)
 _data_root = click.option(
-    "--data-root", type=click.Path(path_type=Path),
-    help="Folder with data sets that do not come along [CORTEXSIM_DATA, or ~/.cache/cortexsim].")
-_device = click.option("--device", help="cpu, cuda or cuda:N [cuda where there is one].")
+    "--data-root", type=_folder,
+    help="Folder with data sets that do not come along "
+         "[the variable CORTEXSIM_DATA, or ~/.cache/cortexsim].")
+_device = click.option("--device", callback=terminal.filled,
+                       help="Where to compute: cpu, cuda or cuda:N [cuda where there is one].")
+_beyond = click.option(
+    "--beyond", type=click.Choice(["error", "last"]), default="error",
+    help="At steps past those a network was calibrated for: stop with an error, or normalize "
+         "as at the last of them.")
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"],
-                                            "show_default": True})
+@click.group(cls=terminal.Program, context_settings={"help_option_names": ["-h", "--help"],
+                                                     "show_default": True},
+             epilog="A first experiment: cortexsim run backward_mask")
 @click.version_option(__version__, prog_name="cortexsim")
 def main() -> None:
     """Run trained recurrent vision networks as cortex-like dynamical systems."""
 
 
-@main.command()
+@main.command(short_help="Run an experiment and record it.")
 @click.argument("protocol")
-@click.option("--model", help="Name of a network that comes along, or a checkpoint's path "
-                              "[the protocol's].")
-@click.option("--dataset", help="digits, digits-clean or cifar10 [the protocol's or the model's].")
+@click.option("--model", callback=terminal.filled,
+              help="The network: a name that 'cortexsim models' lists, or a checkpoint's folder "
+                   "[the protocol's].")
+@click.option("--dataset", callback=terminal.filled,
+              help="The images: digits (in clutter), digits-clean or cifar10 [the protocol's; "
+                   "with --model, what that network was trained on].")
 @_data_root
-@click.option("--trials", type=click.IntRange(min=1), help="The most trials to run.")
-@click.option("--record", callback=_words, metavar="V1,IT", help="Areas to record [all].")
-@click.option("--reduce", metavar="none|mean|units:N",
-              help="Keep whole maps, means over space, or N sampled units per area.")
+@click.option("--trials", type=Whole(min=1),
+              help="The most trials to run, in whole stimuli (each is shown once in every "
+                   "condition) [the protocol's, or all].")
+@click.option("--record", callback=terminal.words, metavar="V1,IT",
+              help="Areas to record, or all [the protocol's].")
+@click.option("--reduce", callback=terminal.filled, metavar="none|mean|units:N",
+              help="What to keep of an area: whole maps, the mean of each channel over space, or "
+                   "N units drawn from the seed [the protocol's].")
 @_device
-@click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32")
-@click.option("--seed", type=click.IntRange(min=0), default=0,
-              help="Of masks, clutter and the choice of stimuli.")
-@click.option("--beyond", type=click.Choice(["error", "last"]), default="error",
-              help="Past the calibrated time: stop, or use the last statistics.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder [runs/PROTOCOL-N].")
+@click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32",
+              help="Numbers to compute with.")
+@click.option("--seed", type=Whole(min=0), default=0,
+              help="Of masks, clutter, and the choice of stimuli and units.")
+@_beyond
+@click.option("--out", type=_folder,
+              help="A new folder for the results [runs/PROTOCOL-N, the first N that is free].")
 @click.option("--no-figure", is_flag=True, help="Record and print tables only.")
-@click.option("--dry-run", is_flag=True, help="Say what it would do and take, and run nothing.")
+@click.option("--dry-run", is_flag=True,
+              help="Print the timeline and what the run would take, and run nothing.")
 def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figure: bool,
         dry_run: bool, **options: Any) -> None:
-    """Run a PROTOCOL (a YAML file, or the name of one that comes along)."""
+    """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
+
+    PROTOCOL is a YAML file, or the name of one that comes along: backward_mask,
+    flashed or readout_time. What is in brackets below holds unless you say otherwise.
+    """
     from . import experiment
 
     options["areas"] = record
     if dry_run:
+        files.check_free(out)
         prepared = experiment.prepare(protocol, **options)
+        took = prepared.estimate()
         click.echo(prepared.protocol.describe())
-        click.echo(str(prepared.estimate()))
+        click.echo(str(took))
         return
-    result = experiment.run(protocol, out=out, figure=not no_figure, command=_command(), **options)
+    result = experiment.run(protocol, out=out, figure=not no_figure, command=terminal.command(),
+                            **options)
     click.echo(str(result.tables))
     click.echo(f"recording  {result.folder / experiment.RECORDING}")
     if result.figure:
         click.echo(f"figure     {result.figure}")
 
 
-@main.command()
-@click.option("--areas", callback=_words, metavar="V1,V2,V4,IT", help="Areas, in order.")
+@main.command(short_help="Train a network.")
+@click.option("--areas", callback=terminal.words, metavar="V1,V2,V4,IT",
+              help="Names of the areas, in order [V1,V2,V4,IT].")
 @click.option("--connectivity", type=click.Choice(["adjacent", "full"]),
-              help="Connections between neighbours, or between all areas [adjacent].")
-@click.option("--channels", callback=_numbers, metavar="24,32,48,64", help="Of each area.")
-@click.option("--sizes", callback=_numbers, metavar="16,8,8,4", help="Rows of each area.")
+              help="Connect neighbouring areas, or all areas with each other [adjacent].")
+@click.option("--channels", callback=terminal.numbers, metavar="24,32,48,64",
+              help="Channels of each area [24,32,48,64 for four areas].")
+@click.option("--sizes", callback=terminal.numbers, metavar="16,8,8,4",
+              help="Rows, and columns, of each area's maps [16,8,8,4 for four areas].")
 @click.option("--self-transitions/--no-self-transitions", default=None,
-              help="Lateral connections [yes].")
-@click.option("--feedback/--no-feedback", default=None, help="Feedback connections [yes].")
-@click.option("--bypass/--no-bypass", default=None, help="Connections that skip areas [if full].")
-@click.option("--gain", type=float, help="Of the lateral identity shortcuts; below 1 a leak [1].")
-@click.option("--readout-time", type=click.IntRange(min=1), help="Steps until the readout [10].")
+              help="Whether areas connect to themselves, laterally [yes].")
+@click.option("--feedback/--no-feedback", default=None,
+              help="Whether later areas connect back to earlier ones [yes].")
+@click.option("--bypass/--no-bypass", default=None,
+              help="Whether connections skip areas [yes if --connectivity full].")
+@click.option("--gain", type=float,
+              help="What an area keeps of its state from step to step; below 1 it leaks [1].")
+@click.option("--readout-time", type=Whole(min=1),
+              help="Steps after which classes are read from the last area [10].")
 @click.option("--input", "input_mode", type=click.Choice(["onset", "sustained"]),
-              help="Drive at the first step only, or at every step [sustained].")
+              help="The image drives the first area at the first step only, or at every step "
+                   "[sustained].")
 @click.option("--weights", type=click.Choice(["shared", "per-step"]),
-              help="One weight for all steps, or one for each [shared].")
+              help="The same weights at all steps, or others at each [shared].")
 @click.option("--pre-net", type=click.Choice(["0", "1", "3"]),
               help="Convolutions between the image and the first area [1].")
-@click.option("--pre-net-channels", type=click.IntRange(min=1),
-              help="Between them [the first area's].")
-@click.option("--graph", "graph_name", metavar="FILE",
-              help="Area graph: a YAML file or a preset, in place of the options above.")
-@click.option("--dataset", default="cifar10", help="cifar10, digits or digits-clean.")
+@click.option("--pre-net-channels", type=Whole(min=1),
+              help="Channels between those convolutions [the first area's].")
+@click.option("--graph", "graph_name", callback=terminal.filled, metavar="FILE",
+              help="The area graph, in place of all options above: a YAML file, or a name that "
+                   "'cortexsim graph --list' lists.")
+@click.option("--dataset", callback=terminal.filled, default="cifar10",
+              help="Training images: cifar10, digits (in clutter) or digits-clean.")
 @_data_root
 @click.option("--recipe", type=click.Choice(["fast", "paper"]), default="fast",
               help="Good accuracy soon, or the settings of Liao & Poggio 2016.")
-@click.option("--epochs", type=click.IntRange(min=1), help="[the recipe's: 24 or 60]")
-@click.option("--batch-size", type=click.IntRange(min=2), help="[the recipe's: 128 or 64]")
-@click.option("--readouts", type=click.IntRange(min=1),
-              help="Consecutive readout times in the loss [the recipe's: 3 or 1].")
-@click.option("--holdout", type=click.IntRange(min=0),
-              help="Training images kept for validation [the data set's].")
-@click.option("--seed", type=click.IntRange(min=0), default=0)
+@click.option("--epochs", type=Whole(min=1),
+              help="Passes through the training images [24 if fast, 60 if paper].")
+@click.option("--batch-size", type=Whole(min=2),
+              help="Images between two changes of weights [128 if fast, 64 if paper].")
+@click.option("--readouts", type=Whole(min=1),
+              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper].")
+@click.option("--holdout", type=Whole(min=0),
+              help="Training images kept for validation [137 digits, 2500 of CIFAR-10].")
+@click.option("--seed", type=Whole(min=0), default=0,
+              help="Of weights, order, augmentation and clutter.")
 @_device
 @click.option("--precision", type=click.Choice(["float32", "bf16"]),
-              help="[the recipe's: bf16 where the processor has it, or float32]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder [runs/train-N].")
-@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Go on with a training that was stopped; takes no option but --data-root "
-                   "and --device.")
+              help="Numbers to compute with [float32; if fast, bf16 where the processor has it].")
+@click.option("--out", type=_folder,
+              help="A new folder for the network [runs/train-N, the first N that is free].")
+@click.option("--resume", "resumed", type=_folder, metavar="FOLDER",
+              help="Go on with a training that was stopped, with the settings it was started "
+                   "with; only --data-root and --device may be given too.")
 @click.pass_context
 def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_root: Path | None,
           device: str | None, **options: Any) -> None:
-    """Train a network; every option has a default."""
-    if resumed is not None:
-        given = [name for name in options
-                 if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
-        if given or out is not None:
-            raise CortexSimError("--resume goes on with the settings it was started with: "
-                                 f"leave out {', '.join(map(_flag, given)) or '--out'}")
-    from . import training
+    """Train a network on labelled images, and calibrate it for simulation.
 
+    Every option has a default, in brackets. A checkpoint is written after each
+    epoch; Ctrl-C saves, too, and --resume goes on as if there had been no stop.
+    """
     if resumed is not None:
-        folder = training.resume(resumed, data_root=data_root, device=device)
-    else:
-        settings = training.Settings(device=device, **{
-            key: options.pop(key) for key in ("dataset", "recipe", "epochs", "batch_size", "seed",
-                                              "holdout", "readouts", "precision")})
-        graph = _chosen_graph(settings.dataset, options)
-        folder = training.train(graph, settings, out or _free("runs/train"), data_root=data_root,
-                                command=_command())
+        given = [name for name in (*options, "out")
+                 if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
+        if given:
+            raise CortexSimError("--resume goes on with the settings it was started with: "
+                                 f"leave out {', '.join(map(terminal.flag, given))}")
+    from . import choices, training
+
+    folder = resumed or out or terminal.free("runs/train")
+    try:
+        if resumed is not None:
+            folder = training.resume(resumed, data_root=data_root, device=device)
+        else:
+            settings = training.Settings(device=device, **{
+                key: options.pop(key) for key in ("dataset", "recipe", "epochs", "batch_size",
+                                                  "seed", "holdout", "readouts", "precision")})
+            graph = choices.describe_graph(settings.dataset, options)
+            folder = training.train(graph, settings, folder, data_root=data_root,
+                                    command=terminal.command())
+    except KeyboardInterrupt:  # while nothing is trained: before the first epoch, or at the end
+        more = f". Go on with: cortexsim train --resume {folder}" if folder.exists() else ""
+        raise Interrupted(f"stopped{more}") from None
     click.echo(_accuracies(folder))
     click.echo(f"network    {folder}")
-    click.echo(f"run it     cortexsim run protocols/backward_mask.yaml --model {folder}")
+    click.echo(f"run it     cortexsim run backward_mask --model {folder}")
 
 
-@main.command()
+@main.command(short_help="Measure a network's accuracy at each readout time.")
 @click.argument("checkpoint")
-@click.option("--dataset", help="[the one it was trained on]")
+@click.option("--dataset", callback=terminal.filled,
+              help="digits (in clutter), digits-clean or cifar10 [what it was trained on].")
 @_data_root
-@click.option("--times", callback=_numbers, metavar="2,4,8",
-              help="Readout times [every one to the graph's].")
-@click.option("--split", type=click.Choice(["test", "validation"]), default="test")
+@click.option("--times", callback=terminal.numbers, metavar="2,4,8",
+              help="Readout times in steps [each one up to that it was trained for].")
+@click.option("--split", type=click.Choice(["test", "validation"]), default="test",
+              help="Test images, or training images that were held out.")
 @_device
-@click.option("--beyond", type=click.Choice(["error", "last"]), default="error",
-              help="Past the calibrated time: stop, or use the last statistics.")
+@_beyond
 def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
              times: tuple[int, ...] | None, split: str, device: str | None, beyond: str) -> None:
-    """Print the accuracy of a CHECKPOINT (a path or a shipped name) at each readout time."""
-    from . import devices, models, training
-    from .stimuli import datasets
+    """Print the accuracy of a network at each readout time.
 
+    CHECKPOINT is a name that 'cortexsim models' lists, or a checkpoint's folder.
+    """
+    from . import devices, experiment, models, training
+
+    on = devices.device(device)
     loaded = models.load(checkpoint)
     loaded.network.beyond = beyond
-    loaded.network.to(devices.device(device))
-    name = dataset or loaded.card["data"]["dataset"]
+    loaded.network.to(on)
     holdout = loaded.card.get("settings", {}).get("holdout")
-    images = datasets.load(name, split, root=data_root,  # type: ignore[arg-type]
-                           holdout=holdout if split == "validation" else None)
+    images = experiment.load_images(loaded, dataset, split, data_root=data_root,
+                                    holdout=holdout if split == "validation" else None)
     accuracy = training.evaluate(loaded.network, images, times, progress=True)
     last = loaded.network.statistics_limit
     used = (f"calibrated to t = {last}" if max(accuracy) <= last
-            else f"the last statistics, of t = {last}, from there on")
-    click.echo(f"{loaded.name} on {name}, {len(images):,} {split} images; statistics {used}")
+            else f"calibrated to t = {last}, past it normalized as there")
+    click.echo(f"{loaded.name} on {images.name}, {len(images):,} {split} images; {used}")
     click.echo("    t  accuracy")
     for t, value in accuracy.items():
         click.echo(f"{t:5d}  {100 * value:6.2f} %")
@@ -218,80 +223,47 @@ def models() -> None:
         click.echo(f"{name:16s} {card['parameters']:9,d} parameters  {_accuracies(folder)}")
 
 
-@main.command()
+@main.command(short_help="Show an area graph as a table and a picture.")
 @click.argument("name", required=False)
-@click.option("--list", "listed", is_flag=True, help="List the presets.")
-@click.option("--out", type=click.Path(path_type=Path), help="Draw into this file (svg, png, pdf).")
-@click.option("--readout-time", type=click.IntRange(min=1),
-              help="Count parameters that reach this readout [the graph's].")
+@click.option("--list", "listed", is_flag=True, help="List the graphs that come along.")
+@click.option("--out", type=_folder, help="Draw it into this file: .svg, .png or .pdf.")
+@click.option("--readout-time", type=Whole(min=1),
+              help="Count the parameters that matter at this readout time, in steps [its own].")
 @click.option("--weights", type=click.Choice(["shared", "per-step"]),
-              help="Count them so [the graph's].")
+              help="Count parameters as if weights were so [its own].")
 def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | None,
           weights: str | None) -> None:
-    """Show an area graph: a preset's NAME, a YAML file, or a checkpoint."""
-    from . import presets
+    """Show an area graph as a table, from areas (rows) to areas (columns).
+
+    NAME is one of 'cortexsim graph --list', a YAML file, a network of 'cortexsim
+    models', or a checkpoint's folder. Without a NAME the graphs that come along are listed.
+    """
+    from . import choices, presets
 
     if listed or name is None:
+        if name or out or readout_time or weights:
+            raise GraphError("--list takes neither a NAME nor another option" if listed
+                             else "which graph? give its NAME; cortexsim graph --list has some")
         for preset in presets.names():
             found = presets.get(preset)
             click.echo(f"{preset:24s} {' '.join(found.names)}, {len(found.connections)} "
                        f"connections, {found.input} input, readout at {found.readout_time}")
         return
-    found = _find_graph(name)
-    click.echo(str(found))
-    if out is not None:
-        found.draw(out)
-        click.echo(f"picture    {out}")
     from dataclasses import replace
 
     from .models import Network, parameter_count
+
+    found, classes = choices.find_graph(name)
     counted = replace(found, readout_time=readout_time or found.readout_time,
                       weights=weights or found.weights)
-    click.echo(f"parameters {parameter_count(Network(counted)):,d} ({counted.weights} weights, "
-               f"readout at {counted.readout_time}, 10 classes)")
-
-
-def _find_graph(name: str) -> AreaGraph:
-    from . import presets, resources
-    from .errors import unknown
-    from .graph import AreaGraph
-
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        return AreaGraph.from_yaml(path)
-    if name in presets.names():
-        return presets.get(name)
-    if path.exists() or name in resources.networks():
-        from . import models
-        return models.load(name).network.graph
-    known = [*presets.names(), *resources.networks()]
-    raise GraphError(f"{unknown('graph', name, known)}; or give a YAML file or a checkpoint")
-
-
-def _chosen_graph(dataset: str, options: dict[str, Any]) -> AreaGraph:
-    """Build the graph that the options of ``train`` describe."""
-    from .errors import DatasetError, unknown
-    from .graph import AreaGraph, PreNet
-
-    name = options.pop("graph_name")
-    layers, middle = options.pop("pre_net"), options.pop("pre_net_channels")
-    given = {key: value for key, value in options.items() if value is not None}
-    if name is not None:
-        given |= {"pre_net": layers} if layers else {}
-        given |= {"pre_net_channels": middle} if middle else {}
-        if given:
-            raise GraphError(f"--graph already says everything about the graph: leave out "
-                             f"{', '.join(map(_flag, given))}, or change {name}")
-        return _find_graph(name)
-    # the shape of its images, without loading them
-    shapes = {"cifar10": (3, 32, 32), "digits": (1, 32, 32), "digits-clean": (1, 32, 32)}
-    if dataset not in shapes:
-        raise DatasetError(unknown("data set", dataset, shapes))
-    if "input_mode" in given:
-        given["input"] = given.pop("input_mode")
-    areas = given.pop("areas", ("V1", "V2", "V4", "IT"))
-    return AreaGraph.chain(areas, image=shapes[dataset], **given,
-                           pre_net=PreNet(1 if layers is None else int(layers), middle))
+    count = parameter_count(Network(counted, classes=classes))
+    if out is not None:
+        found.draw(out)
+    click.echo(str(found))
+    click.echo(f"parameters {count:,d} ({counted.weights} weights, readout at "
+               f"{counted.readout_time}, {classes} classes)")
+    if out is not None:
+        click.echo(f"picture    {out}")
 
 
 def _accuracies(folder: Path) -> str:
@@ -303,22 +275,3 @@ def _accuracies(folder: Path) -> str:
     parts = [f"{dataset} {100 * values[time]:.1f} %"
              for dataset, values in card.get("test_accuracy", {}).items() if time in values]
     return f"test accuracy at t = {time}: {', '.join(parts) or 'not measured'}"
-
-
-def _free(stem: str) -> Path:
-    number = 1
-    while Path(f"{stem}-{number}").exists():
-        number += 1
-    return Path(f"{stem}-{number}")
-
-
-def _flag(name: str) -> str:
-    return "--" + {"graph_name": "graph", "input_mode": "input"}.get(name, name).replace("_", "-")
-
-
-def _command() -> str:
-    return shlex.join(["cortexsim", *sys.argv[1:]])
-
-
-if __name__ == "__main__":
-    main()

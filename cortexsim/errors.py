@@ -35,6 +35,10 @@ class SimulationError(CortexSimError):
     """A run, or a training, that cannot start or go on."""
 
 
+class Interrupted(SimulationError):
+    """The user stopped a run or a training; the message says what is left of it."""
+
+
 class RecordingError(CortexSimError):
     """A recording that cannot be written, read, or used for what was asked."""
 

@@ -6,14 +6,14 @@ and so can a notebook.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from . import analysis, devices, resources
-from .errors import ProtocolError, RecordingError, SimulationError, unknown
+from . import analysis, devices, files, resources
+from .errors import Interrupted, ProtocolError, SimulationError, unknown
 from .models import checkpoint
 from .simulation import Estimate, Record, estimate, simulate
 from .stimuli import datasets
@@ -95,13 +95,58 @@ def find_protocol(name: str | Path) -> Protocol:
         If it is neither, or cannot be read.
     """
     path, shipped = Path(name), resources.protocols()
-    if not path.exists():
-        if str(name) in shipped:
-            return Protocol.from_yaml(shipped[str(name)])
-        hint = (f"; one of that name comes along: cortexsim run {path.stem}"
-                if path.stem in shipped else f"; {unknown('protocol', path.stem, shipped)}")
-        raise ProtocolError(f"{path}: no such file{hint}")
-    return Protocol.from_yaml(path)
+    if path.is_file():
+        return Protocol.from_yaml(path)
+    if str(name) in shipped:
+        return Protocol.from_yaml(shipped[str(name)])
+    if path.suffix or len(path.parts) > 1:
+        hint = (f"one of that name comes along: cortexsim run {path.stem}"
+                if path.stem in shipped else f"protocols that come along: {', '.join(shipped)}")
+        raise ProtocolError(f"{path}: no such file; {hint}")
+    raise ProtocolError(f"{unknown('protocol', name, shipped)}; or give a YAML file")
+
+
+def load_images(
+    model: checkpoint.Loaded, dataset: str | None, split: str = "test", *,
+    data_root: Path | None = None, holdout: int | None = None, seed: int = 0,
+) -> datasets.Dataset:
+    """Load images for a network, and see that it can name them.
+
+    Parameters
+    ----------
+    model
+        The network and its card.
+    dataset
+        Name of the data set; by default the one the network was trained on.
+    split, data_root, holdout, seed
+        As in :func:`datasets.load`.
+
+    Raises
+    ------
+    CortexSimError
+        If the images do not fit the network, or cannot be loaded.
+    """
+    own = model.card["data"].get("dataset")
+    name = dataset or own
+    if not isinstance(name, str):
+        raise SimulationError(f"network '{model.name}' does not say which images it was trained "
+                              "on: give a data set with --dataset")
+    advice = f"choose images it was trained for{f', such as {own}' if own != name else ''}"
+    source, takes = datasets.REGISTRY.get(name), model.network.graph.image
+    # before the images are loaded, which may be a long download
+    if source is not None and source.shape != takes:
+        raise SimulationError(
+            f"network '{model.name}' takes images of {_shape(takes)} (channels x height x width), "
+            f"those of data set '{name}' are {_shape(source.shape)}: {advice}"
+        )
+    images = datasets.load(name, split, root=data_root,  # type: ignore[arg-type]
+                           holdout=holdout, seed=seed)
+    if images.classes != tuple(model.card["class_names"]):
+        raise SimulationError(
+            f"network '{model.name}' tells apart {', '.join(map(str, model.card['class_names']))}; "
+            f"data set '{name}' has {', '.join(images.classes)}: {advice}"
+        )
+    return images
 
 
 def prepare(
@@ -125,7 +170,7 @@ def prepare(
     trials
         The most trials to run; by default the protocol's.
     areas, reduce
-        What to record; by default the protocol's.
+        What to record; by default the protocol's. ``("all",)`` stands for all areas.
     seed
         Of masks, clutter and the choice of stimuli.
     device, precision
@@ -147,18 +192,14 @@ def prepare(
     on = devices.device(device)
     loaded = checkpoint.load(model or protocol.model or "")
     loaded.network.beyond = beyond
-    own = str(loaded.card["data"].get("dataset", ""))
-    name = dataset or (own if model else protocol.dataset or own)
-    images = datasets.load(name, "test", root=data_root, seed=seed)
-    if images.classes != tuple(loaded.card["class_names"]):
-        raise SimulationError(
-            f"network '{loaded.name}' names {', '.join(loaded.card['class_names'])}; data set "
-            f"'{name}' has {', '.join(images.classes)}: choose a data set it was trained for"
-        )
     asked = Record.of(protocol)
-    record = Record(asked.areas if areas is None else areas, asked.every, asked.from_step,
-                    asked.until_step, reduce or asked.reduce)
+    if areas is not None:
+        asked = replace(asked, areas=None if areas == ("all",) else areas)
+    record = replace(asked, reduce=reduce or asked.reduce)
     record.choose_areas(loaded.network.graph.names)
+    _check_readout(protocol, loaded)
+    images = load_images(loaded, dataset or (None if model else protocol.dataset),
+                         data_root=data_root, seed=seed)
     return Experiment(protocol, loaded, images, record, seed,
                       protocol.trials if trials is None else trials, str(on),
                       devices.precision(precision, on))
@@ -192,44 +233,46 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
     CortexSimError
         If the run cannot start or go on; what is left never looks complete.
     """
+    files.check_free(out)
     experiment = prepare(protocol, **options)
-    folder = _new_folder(experiment.protocol.name, out)
-    try:
+    with files.new_folder(out, f"runs/{experiment.protocol.name}") as folder:
         recording = experiment.simulate(folder / RECORDING, command=command)
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    tables = analysis.tables(recording)
     picture = None
     try:
+        tables = analysis.tables(recording)
         for name, table in tables.frames.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
+            files.write(folder / f"{name}.csv", table.to_csv(index=False).encode(), "the table")
         if figure:
             drawn = analysis.figure(recording)
             analysis.save(drawn, folder / f"{FIGURE}.pdf")
             picture = analysis.save(drawn, folder / f"{FIGURE}.png")
-    except OSError as problem:
-        raise RecordingError(
-            f"{folder}: the recording is complete, but its tables and figure cannot be written "
-            f"({problem.strerror or problem})"
-        ) from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
+                          "are not") from None
     return Result(folder, recording, tables, picture)
 
 
-def _new_folder(name: str, out: str | Path | None) -> Path:
-    """Make the folder of a run, in a way that two runs never take the same one."""
-    number = 1
-    while True:
-        folder = Path(out) if out else Path("runs") / f"{name}-{number}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            if out:
-                raise RecordingError(
-                    f"{folder}: is there already; name another folder with --out") from None
-            number += 1
-        except OSError as problem:
-            raise RecordingError(
-                f"{folder}: cannot be made ({problem.strerror}); name another folder with --out"
-            ) from None
+def _check_readout(protocol: Protocol, model: checkpoint.Loaded) -> None:
+    """Refuse a summary that reads the last area while it is empty in every condition."""
+    at, graph = protocol.readout_index, model.network.graph
+    if at is None:
+        return
+    readable: set[int] = set()
+    for condition in protocol.conditions:
+        drive = protocol.drive(condition, graph.input)
+        onset = drive.index(True)  # steps count from the first drive
+        states = graph.populated(protocol.duration_steps - onset, drive[onset:])
+        readable |= {onset + t for t, areas in enumerate(states) if graph.last.name in areas}
+    if at in readable:
+        return
+    first = next((t for t in sorted(readable) if t > at), None)
+    raise SimulationError(
+        f"the summary of protocol '{protocol.name}' reads at {protocol.clock.ms(at):g} ms "
+        f"(step {at}), when nothing is in {graph.last.name} of network '{model.name}': "
+        + (f"set readout_ms to {protocol.clock.ms(first):g} or later" if first is not None
+           else "make the trial longer")
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -16,6 +16,8 @@ from .errors import CortexSimError, unknown
 
 #: Far above any protocol or graph; a larger file is a mistake or an attack.
 MAX_BYTES = 1_000_000
+#: Told at a time.
+MAX_PROBLEMS = 3
 
 #: Our words for those of pydantic's that speak of Python.
 _PLAIN_WORDS = {
@@ -134,7 +136,10 @@ def validate(model: type[Model], document: Document, error: type[CortexSimError]
         return model.model_validate(document.data)
     except ValidationError as problem:
         messages = [_say(item, model, document) for item in problem.errors()]
-        raise error("\n".join(dict.fromkeys(messages))) from None
+        messages = list(dict.fromkeys(messages))
+        if len(messages) > MAX_PROBLEMS:  # most likely a file of another kind
+            messages[MAX_PROBLEMS:] = [f"and {len(messages) - MAX_PROBLEMS} more like these"]
+        raise error("\n".join(messages)) from None
 
 
 def _say(item: Any, model: type[BaseModel], document: Document) -> str:

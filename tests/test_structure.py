@@ -17,11 +17,12 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"experiment"},
+    {"experiment", "choices"},
     {"analysis", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},
-    {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices"},
+    {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
+     "terminal", "files"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "graph", "presets",
                  "stimuli.protocol", "stimuli.masks", "stimuli.movie", "stimuli.datasets",

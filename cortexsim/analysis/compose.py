@@ -13,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .. import palette, schema
+from .. import files, palette, schema
 from ..errors import RecordingError, unknown
 from . import figures, latency, psychometrics
 from . import recording as rec
@@ -92,13 +92,7 @@ def write(figure: Figure, path: Path) -> Path:
     buffer = io.BytesIO()
     with rc_context(style()):
         figure.savefig(buffer, format=ending, metadata=metadata)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(buffer.getvalue())
-    except OSError as problem:
-        raise RecordingError(
-            f"{path}: the figure cannot be written ({problem.strerror or problem})"
-        ) from None
+    files.write(path, buffer.getvalue(), "the figure")
     return path
 
 

@@ -200,7 +200,8 @@ def _check_images(network: Network, images: Dataset) -> None:
     shape, wanted = tuple(images.images.shape[1:]), network.graph.image
     if shape != wanted:
         raise SimulationError(
-            f"the network takes images of shape {wanted}, those of '{images.name}' have {shape}"
+            f"the network takes images of shape {wanted} (channels, height, width), those of "
+            f"'{images.name}' have {shape}; choose the data set it was trained on"
         )
     if len(images.classes) != network.classes:
         raise SimulationError(

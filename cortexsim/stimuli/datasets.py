@@ -112,15 +112,17 @@ class Source:
     module: str
     #: Images at the end of the training set that are 'validation', unless told otherwise.
     holdout: int
+    #: Channels, height and width of its images.
+    shape: tuple[int, int, int]
     #: Further arguments of the module's ``load``.
     options: dict[str, Any]
 
 
 #: Every data set that can be named.
 REGISTRY: dict[str, Source] = {
-    "digits": Source("digits", 137, {}),
-    "digits-clean": Source("digits", 137, {"debris": 0}),
-    "cifar10": Source("cifar10", 2500, {}),
+    "digits": Source("digits", 137, (1, 32, 32), {}),
+    "digits-clean": Source("digits", 137, (1, 32, 32), {"debris": 0}),
+    "cifar10": Source("cifar10", 2500, (3, 32, 32), {}),
 }
 
 

@@ -1,6 +1,8 @@
 """Training: one loop, two recipes, accuracy over readout times."""
 
+from ..errors import Interrupted
 from .evaluation import evaluate
-from .loop import Interrupted, Settings, resume, train
+from .loop import resume, train
+from .state import Settings
 
 __all__ = ["Interrupted", "Settings", "evaluate", "resume", "train"]

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import platform
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -20,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .. import __version__, devices
-from ..errors import CheckpointError, SimulationError
+from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..models import checkpoint
 from ..models.calibration import calibrate
@@ -29,62 +23,12 @@ from ..stimuli import datasets
 from . import recipes
 from .batches import TrainingImages, calibration_images
 from .evaluation import evaluate
+from .state import Position, Settings, interrupts, write_metrics
 
 #: Indices, and training images, of the calibration that ends a training.
 CALIBRATED_STEPS, CALIBRATION_IMAGES = 64, 5000
 #: The same after each epoch, for the accuracy on held-out images; fewer, to be quick.
 EPOCH_CALIBRATION_IMAGES = 1000
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training is to do; stored in its card, and all that resuming needs.
-
-    Attributes
-    ----------
-    dataset
-        Name of the data set.
-    recipe
-        ``"paper"`` or ``"fast"``.
-    epochs, batch_size
-        By default the recipe's.
-    seed
-        Of weights, order, augmentation and clutter.
-    holdout
-        Training images kept for choosing between networks; by default the data set's.
-    readouts
-        Number of consecutive readout times in the loss; by default the recipe's.
-    precision
-        ``"float32"`` or ``"bf16"``.
-    device
-        Where to train.
-    """
-
-    dataset: str = "cifar10"
-    recipe: str = "fast"
-    epochs: int | None = None
-    batch_size: int | None = None
-    seed: int = 0
-    holdout: int | None = None
-    readouts: int | None = None
-    precision: str | None = None
-    device: str | None = None
-
-
-@dataclass
-class Position:
-    """How far a training has come: the next epoch, the next batch, and sums so far."""
-
-    epoch: int = 0
-    batch: int = 0
-    loss: float = 0.0
-    correct: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
-class Interrupted(SimulationError):
-    """Training was stopped by the user; what it had done is saved."""
 
 
 def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | None = None,
@@ -147,7 +91,8 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     if data.images.shape[1:] != graph.image:
         raise SimulationError(
             f"the images of {settings.dataset} are {data.images.shape[1:]} (channels, height, "
-            f"width), the graph takes {graph.image}: set its 'image'"
+            f"width), the graph takes {graph.image}: choose another data set, or set 'image' in the "
+            "graph's file"
         )
     network = Network(graph, classes=len(data.classes), seed=settings.seed)
     card = {
@@ -231,7 +176,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
 
     if not at.epoch and not at.batch:
         save("0000")
-    with _interrupts() as interrupted:
+    with interrupts() as interrupted:
         while at.epoch < settings.epochs:
             started = time.monotonic()
             network.train()
@@ -286,7 +231,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             at.history.append(row)
             at.epoch, at.batch, at.loss, at.correct = at.epoch + 1, 0, 0.0, 0
             save(f"{at.epoch:04d}")
-            _write_metrics(out / "metrics.csv", at.history)
+            write_metrics(out / "metrics.csv", at.history)
             if interrupted.is_set():
                 raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
                                   f"Go on with: cortexsim train --resume {out}")
@@ -337,33 +282,3 @@ def _optimizer(network: nn.Module, recipe: recipes.Recipe,
             optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(
                 momentum)
     return optimizer
-
-
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into a flag; a second one stops at once, as usual."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
-        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _write_metrics(path: Path, history: list[dict[str, float]]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(history[-1]))
-        writer.writeheader()
-        writer.writerows(history)
-    partial.replace(path)

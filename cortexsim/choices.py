@@ -1,0 +1,71 @@
+"""Area graphs as the command line names them: by a name, a file, or options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import models, presets, resources, terminal
+from .errors import DatasetError, GraphError, unknown
+from .graph import AreaGraph, PreNet
+from .stimuli import datasets
+
+#: Of a graph without a network: digits and CIFAR-10 both have ten.
+CLASSES = 10
+
+
+def find_graph(name: str) -> tuple[AreaGraph, int]:
+    """Find a graph by a preset's name, a YAML file, or a network's name or folder.
+
+    Returns
+    -------
+    tuple
+        The graph, and the number of classes of its network.
+
+    Raises
+    ------
+    CortexSimError
+        If there is none, or it cannot be read.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return AreaGraph.from_yaml(path), CLASSES
+    if name in presets.names():
+        return presets.get(name), CLASSES
+    if path.exists() or name in resources.networks():
+        network = models.load(name).network
+        return network.graph, network.classes
+    known = [*presets.names(), *resources.networks()]
+    raise GraphError(f"{unknown('graph', name, known)}; or give a YAML file or a checkpoint")
+
+
+def describe_graph(dataset: str, options: dict[str, Any]) -> AreaGraph:
+    """Build the graph that the options of ``cortexsim train`` describe.
+
+    Parameters
+    ----------
+    dataset
+        The training images, whose shape the graph takes.
+    options
+        Values of the options, None where one was not given.
+
+    Raises
+    ------
+    CortexSimError
+        If options contradict each other, or no graph can be built of them.
+    """
+    if dataset not in datasets.REGISTRY:
+        raise DatasetError(unknown("data set", dataset, datasets.REGISTRY))
+    given = {key: value for key, value in options.items() if value is not None}
+    name = given.pop("graph_name", None)
+    if name is not None:
+        if given:
+            raise GraphError(f"--graph already says everything about the graph: leave out "
+                             f"{', '.join(map(terminal.flag, given))}, or change {name}")
+        return find_graph(name)[0]
+    layers, middle = given.pop("pre_net", 1), given.pop("pre_net_channels", None)
+    if "input_mode" in given:
+        given["input"] = given.pop("input_mode")
+    areas = given.pop("areas", ("V1", "V2", "V4", "IT"))
+    return AreaGraph.chain(areas, image=datasets.REGISTRY[dataset].shape, **given,
+                           pre_net=PreNet(int(layers), middle))

@@ -1,0 +1,100 @@
+"""What every command shares: mistakes as one sentence, words and numbers in options."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import CortexSimError, Interrupted
+
+#: By the shell's convention: 128 and the number of Ctrl-C's signal.
+STOPPED, WRONG_INPUT = 130, 2
+
+
+class Program(click.Group):
+    """Turns what the user can put right into one sentence and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _note
+                return super().invoke(ctx)
+        except CortexSimError as problem:
+            click.echo(f"cortexsim: {problem}", err=True)
+            ctx.exit(STOPPED if isinstance(problem, Interrupted) else WRONG_INPUT)
+        except click.UsageError as problem:
+            about = problem.ctx or ctx
+            more = f" (options: {about.command_path} --help)"
+            click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
+            ctx.exit(WRONG_INPUT)
+        except OSError as problem:
+            if problem.errno == errno.EPIPE:
+                raise  # whoever read our output has left, which click knows how to end
+            # a file nobody may read, a name too long: the system says it well enough
+            place = f"{problem.filename}: " if problem.filename else ""
+            click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
+            ctx.exit(WRONG_INPUT)
+        except KeyboardInterrupt:
+            click.echo("cortexsim: stopped", err=True)
+            ctx.exit(STOPPED)
+
+
+class Whole(click.IntRange):
+    """A whole number within limits; its messages and help call it an integer."""
+
+    name = "integer"
+
+
+def filled(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty text, as an unset shell variable leaves one."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; leave the option out for its default")
+    return value
+
+
+def words(ctx: click.Context, parameter: click.Parameter, value: str | None,
+          ) -> tuple[str, ...] | None:
+    """Split an option's value at its commas."""
+    return None if value is None else tuple(part.strip() for part in value.split(","))
+
+
+def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None,
+            ) -> tuple[int, ...] | None:
+    """Split an option's value at its commas, into whole numbers."""
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"expected whole numbers as in {parameter.metavar}, got '{value}'") from None
+
+
+def flag(name: str) -> str:
+    """Return the option that a parameter comes from."""
+    return "--" + {"graph_name": "graph", "input_mode": "input"}.get(name, name).replace("_", "-")
+
+
+def command() -> str:
+    """Return the command line that runs now."""
+    return shlex.join(["cortexsim", *sys.argv[1:]])
+
+
+def free(stem: str) -> Path:
+    """Return ``stem-1``, or the first number of which there is no such file or folder."""
+    number = 1
+    while Path(f"{stem}-{number}").exists():
+        number += 1
+    return Path(f"{stem}-{number}")
+
+
+def _note(message: Warning | str, *about: Any, **more: Any) -> None:
+    """Print a warning as a sentence, without the line of code it came from."""
+    click.echo(f"cortexsim: {message}", err=True)

@@ -1,0 +1,100 @@
+"""What a training knows about itself: its settings, how far it is, whether it should stop."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from ..errors import SimulationError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training is to do; stored in its card, and all that resuming needs.
+
+    Attributes
+    ----------
+    dataset
+        Name of the data set.
+    recipe
+        ``"paper"`` or ``"fast"``.
+    epochs, batch_size
+        By default the recipe's.
+    seed
+        Of weights, order, augmentation and clutter.
+    holdout
+        Training images kept for choosing between networks; by default the data set's.
+    readouts
+        Number of consecutive readout times in the loss; by default the recipe's.
+    precision
+        ``"float32"`` or ``"bf16"``.
+    device
+        Where to train.
+    """
+
+    dataset: str = "cifar10"
+    recipe: str = "fast"
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    holdout: int | None = None
+    readouts: int | None = None
+    precision: str | None = None
+    device: str | None = None
+
+
+@dataclass
+class Position:
+    """How far a training has come: the next epoch, the next batch, and sums so far."""
+
+    epoch: int = 0
+    batch: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a flag; a second one stops at once, as usual."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
+    """Write one row for each epoch, in place of the file before."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(history[-1]))
+            writer.writeheader()
+            writer.writerows(history)
+        partial.replace(path)
+    except OSError as problem:
+        raise SimulationError(
+            f"{path} cannot be written ({problem.strerror or problem}); the checkpoint beside it "
+            f"is complete. When there is room, go on with: cortexsim train --resume {path.parent}"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)

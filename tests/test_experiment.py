@@ -1,0 +1,175 @@
+"""From a protocol to recording, tables and figure; and what is left when something goes wrong."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from cortexsim import analysis, experiment, files
+from cortexsim.errors import (
+    Interrupted,
+    ProtocolError,
+    RecordingError,
+    SimulationError,
+)
+from cortexsim.experiment import RECORDING, prepare, run
+
+
+@pytest.fixture
+def limited():
+    """Return a function that lets no file grow beyond so many bytes, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def scores(out: Path, condition: str) -> np.ndarray:
+    with xr.open_datatree(out / RECORDING, engine="zarr") as tree:
+        return tree["scores"].values[tree["condition"].values == condition]
+
+
+def test_same_seed_same_numbers_other_seed_other_masks(folder, tiny):
+    clean = {"model": tiny, "dataset": "digits-clean", "figure": False}
+    for out, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run("short.yaml", out=out, seed=seed, **clean)
+    a, b, c = (scores(folder / out, "mask=phase_scrambled") for out in "abc")
+    assert np.array_equal(a, b, equal_nan=True)
+    assert a.shape == c.shape and not np.array_equal(a, c, equal_nan=True)
+    # the images are the same ones: only the masks are drawn from the seed
+    a, c = (scores(folder / out, "mask=none") for out in "ac")
+    assert np.array_equal(a, c, equal_nan=True)
+
+
+def test_the_seed_chooses_the_stimuli_of_a_shorter_run(folder, tiny):
+    chosen = []
+    for seed in (0, 1):
+        made = run("short.yaml", model=tiny, trials=8, seed=seed, figure=False)
+        chosen.append(made.recording["stimulus_id"].values.tolist())
+        assert made.folder == Path(f"runs/short-{seed + 1}") and made.figure is None
+        assert left(made.folder) == {RECORDING, "accuracy.csv", "responses.csv"}
+    assert len(chosen[0]) == 8 and chosen[0] != chosen[1]
+
+
+def test_defaults_come_from_protocol_and_network(folder, tiny):
+    ready = prepare("short.yaml", model=tiny)
+    assert ready.images.name == "digits" and ready.trials is None
+    assert ready.record.areas is None and ready.record.reduce == "mean"
+    text = Path("short.yaml").read_text().replace("areas: all", "areas: [IT]")
+    Path("own.yaml").write_text(f"model: {tiny}\ndataset: digits-clean\ntrials: 6\n{text}")
+    ready = prepare("own.yaml")
+    assert (ready.images.name, ready.trials, ready.record.areas) == ("digits-clean", 6, ("IT",))
+    # another model brings its own images
+    assert prepare("own.yaml", model=tiny).images.name == "digits"
+    ready = prepare("own.yaml", areas=("all",), reduce="units:5", trials=4)
+    assert (ready.record.areas, ready.record.reduce, ready.trials) == (None, "units:5", 4)
+
+
+def test_a_protocol_is_found_by_path_or_by_name(folder):
+    assert experiment.find_protocol("short.yaml").name == "short"
+    assert experiment.find_protocol("flashed").name == "flashed"
+    Path("flashed").mkdir()  # a folder of that name stands in nobody's way
+    assert experiment.find_protocol("flashed").name == "flashed"
+    with pytest.raises(ProtocolError, match="cortexsim run flashed"):
+        experiment.find_protocol("elsewhere/flashed.yaml")
+
+
+def test_no_model_and_no_dataset(folder, tiny, tmp_path):
+    with pytest.raises(ProtocolError, match="names no model: give one with --model"):
+        prepare("short.yaml")
+    with pytest.raises(SimulationError, match="seed cannot be negative, got -1"):
+        prepare("short.yaml", model=tiny, seed=-1)
+    card = (tiny / "network.json").read_text()
+    silent = tmp_path / "silent"
+    silent.mkdir()
+    (silent / "network.json").write_text(card.replace('"dataset": "digits"', '"note": ""'))
+    (silent / "weights.safetensors").write_bytes((tiny / "weights.safetensors").read_bytes())
+    with pytest.raises(SimulationError, match="which images it was trained on.*--dataset"):
+        prepare("short.yaml", model=silent)
+    (silent / "network.json").write_text(card.replace('"9"', '"nine"'))
+    with pytest.raises(SimulationError, match="tells apart 0, .*, nine; data set 'digits' has 0"):
+        prepare("short.yaml", model=silent)
+
+
+def test_a_summary_read_before_anything_arrives(folder, tiny):
+    early = Path("short.yaml").read_text().replace("readout_ms: 75", "readout_ms: 25")
+    Path("early.yaml").write_text(early)
+    with pytest.raises(SimulationError, match=r"reads at 25 ms \(step 2\), when nothing is in IT "
+                                              ".*set readout_ms to 37.5 or later"):
+        prepare("early.yaml", model=tiny)
+    brief = early.replace("duration_ms: 100", "duration_ms: 25").replace(", evidence_ms: "
+                                                                         "[37.5, 100]", "")
+    Path("brief.yaml").write_text(brief.replace("for_ms: 25", "for_ms: 12.5"))
+    with pytest.raises(SimulationError, match="make the trial longer"):
+        prepare("brief.yaml", model=tiny)
+
+
+def test_a_full_disk_leaves_an_incomplete_recording_and_no_tables(folder, tiny, limited):
+    limited(20_000)
+    with pytest.raises(RecordingError, match="the disk is full: .* incomplete and of no use"):
+        run("short.yaml", model=tiny, out="out", reduce="none")
+    limited(resource.RLIM_INFINITY)
+    assert left(folder / "out") == {RECORDING}
+    with pytest.raises(RecordingError):
+        analysis.open("out/recording.zarr")
+
+
+def test_a_disk_that_is_full_when_the_figure_comes(folder, tiny, limited, monkeypatch):
+    def full_now(drawn, path):
+        limited(1000)
+        return save(drawn, path)
+
+    save = analysis.save
+    monkeypatch.setattr(analysis, "save", full_now, raising=False)
+    with pytest.raises(RecordingError, match=r"out/figure.pdf: the figure cannot be written \("):
+        run("short.yaml", model=tiny, out="out", trials=2)
+    limited(resource.RLIM_INFINITY)
+    assert left(folder / "out") == {RECORDING, "accuracy.csv", "responses.csv"}
+    assert analysis.open("out/recording.zarr").attrs["complete"] is True
+
+
+def stop(*anything, **more):
+    raise KeyboardInterrupt
+
+
+def test_a_stop_before_and_after_the_recording(folder, tiny, monkeypatch):
+    monkeypatch.setattr(experiment, "simulate", stop)
+    with pytest.raises(Interrupted, match="stopped; nothing was written"):
+        run("short.yaml", model=tiny)
+    assert left(folder) == {"short.yaml"}
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(analysis, "figure", stop, raising=False)
+    with pytest.raises(Interrupted, match="recording.zarr is complete, its tables and figure"):
+        run("short.yaml", model=tiny, trials=2)
+
+
+def test_new_folders(folder):
+    with files.new_folder(None, "runs/x") as first, files.new_folder(None, "runs/x") as second:
+        assert (str(first), str(second)) == ("runs/x-1", "runs/x-2")
+        (second / "result").touch()
+    assert left(folder / "runs") == {"x-2"}  # nothing went into the first
+    Path("taken").symlink_to("nowhere")
+    with pytest.raises(RecordingError, match="taken is there already"):
+        with files.new_folder("taken", ""):
+            pass
+    with pytest.raises(RecordingError, match=r"short.yaml/x: this folder cannot be made \(Not a"):
+        with files.new_folder("short.yaml/x", ""):
+            pass
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(folder, limited):
+    path = Path("deep/table.csv")
+    files.write(path, b"old", "the table")
+    limited(10)
+    with pytest.raises(RecordingError, match="the table cannot be written"):
+        files.write(path, b"x" * 100, "the table")
+    limited(resource.RLIM_INFINITY)
+    assert path.read_bytes() == b"old" and left(path.parent) == {"table.csv"}
