@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from cortexsim import analysis, experiment, files
 from cortexsim.errors import (
@@ -17,6 +17,7 @@ from cortexsim.errors import (
     SimulationError,
 )
 from cortexsim.experiment import RECORDING, prepare, run
+from cortexsim.training.state import write_metrics
 
 
 @pytest.fixture
@@ -31,21 +32,20 @@ def left(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def scores(out: Path, condition: str) -> np.ndarray:
-    with xr.open_datatree(out / RECORDING, engine="zarr") as tree:
-        return tree["scores"].values[tree["condition"].values == condition]
-
-
 def test_same_seed_same_numbers_other_seed_other_masks(folder, tiny):
-    clean = {"model": tiny, "dataset": "digits-clean", "figure": False}
+    found = []
     for out, seed in (("a", 0), ("b", 0), ("c", 1)):
-        run("short.yaml", out=out, seed=seed, **clean)
-    a, b, c = (scores(folder / out, "mask=phase_scrambled") for out in "abc")
-    assert np.array_equal(a, b, equal_nan=True)
-    assert a.shape == c.shape and not np.array_equal(a, c, equal_nan=True)
+        ready = prepare("short.yaml", model=tiny, dataset="digits-clean", seed=seed)
+        tree = replace(ready, images=ready.images.take(range(6))).simulate(folder / out)
+        found.append([tree["scores"].values[tree["condition"].values == condition]
+                      for condition in ("mask=none", "mask=phase_scrambled")])
+    (plain, masked), (plain_b, masked_b), (plain_c, masked_c) = found
+    assert np.isfinite(masked).any()
+    assert np.array_equal(plain, plain_b, equal_nan=True)
+    assert np.array_equal(masked, masked_b, equal_nan=True)
     # the images are the same ones: only the masks are drawn from the seed
-    a, c = (scores(folder / out, "mask=none") for out in "ac")
-    assert np.array_equal(a, c, equal_nan=True)
+    assert np.array_equal(plain, plain_c, equal_nan=True)
+    assert not np.array_equal(masked, masked_c, equal_nan=True)
 
 
 def test_the_seed_chooses_the_stimuli_of_a_shorter_run(folder, tiny):
@@ -173,3 +173,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(folder, limited):
         files.write(path, b"x" * 100, "the table")
     limited(resource.RLIM_INFINITY)
     assert path.read_bytes() == b"old" and left(path.parent) == {"table.csv"}
+
+
+def test_a_disk_that_is_full_when_a_training_writes_its_metrics(folder, limited):
+    rows = [{"epoch": float(number)} for number in range(100)]
+    write_metrics(Path("metrics.csv"), rows[:1])
+    limited(100)
+    with pytest.raises(SimulationError, match="metrics.csv cannot be written .*--resume"):
+        write_metrics(Path("metrics.csv"), rows)
+    limited(resource.RLIM_INFINITY)
+    assert left(folder) == {"metrics.csv", "short.yaml"}
+    assert Path("metrics.csv").read_text().split() == ["epoch", "0.0"]

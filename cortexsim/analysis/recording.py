@@ -7,6 +7,7 @@ The other functions answer the questions every analysis asks first.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ def open(path: str | Path) -> xr.DataTree:
         raise RecordingError(f"there is no recording at {path}")
     try:
         # chunks would need dask; xarray's own lazy arrays read what is indexed
-        tree = xr.open_datatree(path, engine="zarr", chunks=None)
+        with warnings.catch_warnings():
+            # of a store whose run ended while it was laid out; the check below says so
+            warnings.filterwarnings("ignore", message="Failed to open Zarr store")
+            tree = xr.open_datatree(path, engine="zarr", chunks=None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({reason})") from None

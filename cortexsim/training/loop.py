@@ -91,8 +91,8 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     if data.images.shape[1:] != graph.image:
         raise SimulationError(
             f"the images of {settings.dataset} are {data.images.shape[1:]} (channels, height, "
-            f"width), the graph takes {graph.image}: choose another data set, or set 'image' in the "
-            "graph's file"
+            f"width), the graph takes {graph.image}: choose another data set, or set 'image' in "
+            "the graph's file"
         )
     network = Network(graph, classes=len(data.classes), seed=settings.seed)
     card = {
