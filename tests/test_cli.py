@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -249,7 +250,10 @@ def test_a_folder_in_which_nothing_can_be_written(tiny, tmp_path, monkeypatch):
 def test_ctrl_c_leaves_an_incomplete_recording_and_no_figure(folder, tiny):
     line = ["run", "backward_mask", "--model", str(tiny), "--out", "out", "--reduce", "none"]
     root = str(Path(cortexsim.__file__).parents[1])
+    # a job in the background ignores Ctrl-C, and so would its children
+    attend = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen([sys.executable, "-m", "cortexsim", *line], text=True,
+                               preexec_fn=attend,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env={**os.environ, "PYTHONPATH": root})
     deadline = time.monotonic() + 120
