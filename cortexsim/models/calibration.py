@@ -19,7 +19,7 @@ from .transitions import TRANSITIONS
 
 
 def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
-              on_step: Callable[[int], object] = lambda t: None) -> None:
+              on_step: Callable[[int], object] = lambda t: None) -> int:
     """Compute the statistics of a network anew for the indices 0 to ``steps``.
 
     Runs in float32 (or the network's own precision), with the network's own
@@ -37,6 +37,12 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
         Images at a time; changes the result only by rounding.
     on_step
         Called with each index that is done.
+
+    Returns
+    -------
+    int
+        The last index that is calibrated: ``steps``, or the one before activity is
+        infinite or not a number.
     """
     statistics = network.statistics
     network.eval()
@@ -50,16 +56,20 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
         states: list[State] = [{network.graph.first.name: drive} for drive in drives]
         sustained = network.graph.input == "sustained"
         for t in range(steps + 1):
-            for area in states[0]:
-                _measure(network, area, t, (state[area] for state in states))
+            if not all([_measure(network, area, t, (state[area] for state in states))
+                        for area in states[0]]):
+                return t - 1
             if t < steps:
-                _measure_within(network, states, t + 1)
+                if not _measure_within(network, states, t + 1):
+                    return t
                 for i, state in enumerate(states):
                     states[i] = network.step(state, t + 1, drive=drives[i] if sustained else None)
             on_step(t)
+    return steps
 
 
-def _measure(network: Network, place: str, index: int, values: Iterable[Tensor]) -> None:
+def _measure(network: Network, place: str, index: int, values: Iterable[Tensor]) -> bool:
+    """Measure one site at one index; say whether its statistics are finite."""
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     for value in values:
         # float64: a variance as a difference of large sums needs the digits
@@ -69,9 +79,10 @@ def _measure(network: Network, place: str, index: int, values: Iterable[Tensor])
         squares = squares.to(wide) + wide.square().sum((0, 2, 3))
     mean = total / count
     network.statistics.put(place, index, mean, (squares / count - mean.square()).clamp_min(0))
+    return network.statistics.known(place)[index]
 
 
-def _measure_within(network: Network, states: Sequence[State], s: int) -> None:
+def _measure_within(network: Network, states: Sequence[State], s: int) -> bool:
     """Measure the later layers of all transitions at step s, one layer after another."""
     plan = engine.plan(network.graph, s, frozenset(states[0]), frozenset(network.graph.names))
     deep = [c for c in plan if TRANSITIONS[c.transition].normalized and c.layers > 1]
@@ -79,9 +90,11 @@ def _measure_within(network: Network, states: Sequence[State], s: int) -> None:
     for layer in range(2, max((c.layers for c in deep), default=1) + 1):
         for c in deep:
             if layer <= c.layers:
-                _measure(network, site(c, layer), s, (part[c] for part in inputs))
+                if not _measure(network, site(c, layer), s, (part[c] for part in inputs)):
+                    return False
         for part in inputs:
             for c in deep:
                 if layer < c.layers:
                     x = network.normalize(part[c], [site(c, layer)], s)
                     part[c] = engine.middle_layer(network, x, c, layer, s, fold=False)
+    return True

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ CARD = "network.json"
 FORMAT = "cortexsim-network-1"
 #: A network of ours is a few MB; a card a few kB.
 MAX_CARD_BYTES, MAX_TENSOR_BYTES = 1_000_000, 4_000_000_000
+
+
+_OURS = re.compile(r"(weights|training)(-[0-9]+(-[0-9]+)?)?\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -112,14 +116,15 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
             card[part] = {"file": file, "sha256": hashlib.sha256(data).hexdigest(),
                           "bytes": len(data)}
         _write(folder / CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+        # also those that a killed process left; nobody else's
         named = {card[part]["file"] for part in parts}
         for old in folder.glob("*.safetensors"):
-            if old.name not in named:
-                old.unlink()
+            if _OURS.fullmatch(old.name) and old.name not in named:
+                old.unlink(missing_ok=True)
     except OSError as problem:
         raise CheckpointError(
             f"{folder}: the checkpoint cannot be written ({problem.strerror or problem}); "
-            "the one before it is intact"
+            "one that was there before is intact"
         ) from None
     return folder
 
@@ -224,6 +229,7 @@ def load(name: str | Path) -> Loaded:
         wrong = sorted(set(expected.items()) ^ set(found.items()))[0]
         raise CheckpointError(f"{folder}: weights and graph do not fit: {wrong[0]} {wrong[1]}")
     network.load_state_dict(tensors)
+    network.origin = {"model": str(card["name"]), "weights_sha256": str(card["weights"]["sha256"])}
     training = _tensors(folder, card["training"]) if isinstance(card.get("training"), dict) else {}
     return Loaded(network.eval(), card, folder, training)
 

@@ -40,6 +40,8 @@ class Network(nn.Module):
     def __init__(self, graph: AreaGraph, classes: int = 10, steps: int | None = None,
                  seed: int = 0) -> None:
         super().__init__()
+        #: ``model`` and ``weights_sha256`` of the checkpoint it was loaded from.
+        self.origin: dict[str, str] = {}
         self.graph = graph
         self.classes = classes
         self.steps = steps or graph.readout_time

@@ -69,7 +69,7 @@ class Statistics(nn.Module):
         """Say for each index whether the site has statistics there."""
         if site not in self._known:
             # kept in Python, so that asking never waits for a GPU
-            self._known[site] = torch.isfinite(self.table(site)[0, :, 0]).tolist()
+            self._known[site] = torch.isfinite(self.table(site)).all(2).all(0).tolist()
         return self._known[site]
 
     def scale_shift(self, site: str, index: int) -> tuple[Tensor, Tensor]:

@@ -116,13 +116,17 @@ class Source:
     shape: tuple[int, int, int]
     #: Further arguments of the module's ``load``.
     options: dict[str, Any]
+    #: What training does to its images (:class:`cortexsim.training.batches.Augmentation`).
+    augmentation: dict[str, Any]
 
 
+_DIGITS = {"shift": 2, "rotate": 10, "scale": 0.1, "background": 128}
 #: Every data set that can be named.
 REGISTRY: dict[str, Source] = {
-    "digits": Source("digits", 137, (1, 32, 32), {}),
-    "digits-clean": Source("digits", 137, (1, 32, 32), {"debris": 0}),
-    "cifar10": Source("cifar10", 2500, (3, 32, 32), {}),
+    "digits": Source("digits", 137, (1, 32, 32), {}, _DIGITS),
+    "digits-clean": Source("digits", 137, (1, 32, 32), {"debris": 0}, _DIGITS),
+    # He et al. 2015: pad by 4, crop, mirror
+    "cifar10": Source("cifar10", 2500, (3, 32, 32), {}, {"shift": 4, "flip": True}),
 }
 
 

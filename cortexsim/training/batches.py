@@ -69,7 +69,7 @@ class Augmentation:
             # outside of its input grid_sample sees zeros
             relative = F.grid_sample(pixels.float() - self.background, grid, align_corners=False)
             pixels = relative + self.background
-        if self.shift:
+        if self.shift or self.flip:
             padded = F.pad(pixels, [self.shift] * 4, value=self.background)
             corner = torch.randint(2 * self.shift + 1, (2, count), generator=random).to(device)
             y = corner[0, :, None] + torch.arange(height, device=device)
@@ -81,13 +81,6 @@ class Augmentation:
             pixels = padded.permute(0, 2, 3, 1)[each, y[:, :, None], x[:, None, :]]
             pixels = pixels.permute(0, 3, 1, 2)
         return pixels
-
-
-#: By family of data set; CIFAR-10's is He et al. 2015's (pad 4, crop, flip).
-AUGMENTATIONS = {
-    "cifar10": Augmentation(shift=4, flip=True),
-    "digits": Augmentation(shift=2, rotate=10, scale=0.1, background=digits.GREY),
-}
 
 
 class TrainingImages:
@@ -107,7 +100,7 @@ class TrainingImages:
 
     def __init__(self, dataset: Dataset, holdout: int, seed: int, device: torch.device) -> None:
         self.dataset, self.seed, self.device = dataset, seed, device
-        self.augment = AUGMENTATIONS[dataset.name.split("-")[0]]
+        self.augment = Augmentation(**datasets.REGISTRY[dataset.name].augmentation)
         # clutter is drawn anew each epoch; other images stay as they are
         self._scans = digits.scans("train", holdout) if dataset.name == "digits" else None
         self._pixels = torch.from_numpy(dataset.images).to(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     settings
         What to do.
     out
-        Folder of the checkpoint; must not be there yet.
+        Folder of the checkpoint; must not be there yet, or be empty.
     data_root
         Where data sets are.
     name
@@ -74,8 +75,9 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         dataset=settings.dataset, recipe=recipe.name, seed=settings.seed,
         epochs=recipe.epochs if settings.epochs is None else settings.epochs,
         batch_size=recipe.batch_size if settings.batch_size is None else settings.batch_size,
+        # the paper's recipe uses all training images
         holdout=settings.holdout if settings.holdout is not None or source is None
-        else source.holdout,
+        else 0 if recipe.name == "paper" else source.holdout,
         readouts=recipe.readouts if settings.readouts is None else settings.readouts,
         precision=devices.precision(settings.precision, device, recipe.lower_precision),
         device=str(device),
@@ -83,7 +85,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     for key in ("epochs", "batch_size", "readouts"):
         if getattr(settings, key) < 1:
             raise SimulationError(f"{key} must be 1 or more, got {getattr(settings, key)}")
-    if out.exists():
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise CheckpointError(
             f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
         )
@@ -184,7 +186,6 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             bar = tqdm(range(at.batch, batches), initial=at.batch, total=batches,
                        desc=f"epoch {at.epoch + 1}/{settings.epochs}",
                        disable=None if progress else True)
-            done = at.epoch / settings.epochs
             for batch in bar:
                 rows = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
                 x, y = images.batch(pixels[rows], at.epoch, batch), labels[rows]
@@ -217,6 +218,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
                     raise Interrupted(
                         f"stopped at epoch {at.epoch + 1}, batch {at.batch}; everything so far is "
                         f"saved. Go on with: cortexsim train --resume {out}")
+            done = (at.epoch + (batches - 1) / batches) / settings.epochs
             row = {"epoch": at.epoch + 1, "learning_rate": recipe.learning_rate(done),
                    "training_loss": at.loss / batches,
                    "training_accuracy": at.correct / (batches * settings.batch_size)}
@@ -245,9 +247,19 @@ def _finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     seed = card["settings"]["seed"]
     if any(network.graph.weight_sharing(c) == "per-step" for c in network.graph.connections):
         steps = network.steps
+    write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
     images = calibration_images(data, CALIBRATION_IMAGES, seed)
     with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
-        calibrate(network, images, steps, on_step=lambda t: bar.update())
+        reached = calibrate(network, images, steps, on_step=lambda t: bar.update())
+    if reached < network.graph.readout_time:
+        raise SimulationError(
+            f"activity is infinite or not a number from step {reached + 1} on, before the readout "
+            f"at {network.graph.readout_time}: a gain of 1 or less may help. The weights are in "
+            f"{out}, without statistics")
+    if reached < steps:
+        warnings.warn(f"activity is infinite or not a number from step {reached + 1} on; "
+                      f"calibrated to {reached}", stacklevel=2)
+        steps = reached
     card["calibration"] = {"images": len(images), "seed": seed, "steps": steps,
                            "input": network.graph.input}
     dataset = card["data"]["dataset"]

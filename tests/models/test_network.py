@@ -179,3 +179,15 @@ def test_seed_makes_the_weights():
     with torch.no_grad():
         assert torch.equal(one.train()(x), same.train()(x))
         assert not torch.equal(one(x), other.train()(x))
+
+
+def test_calibration_stops_where_activity_overflows():
+    graph = AreaGraph.chain(["A", "B"], channels=[2, 2], sizes=[4, 4], image=(2, 8, 8), gain=1e9,
+                            readout_time=2)
+    network = Network(graph)
+    reached = calibrate(network, images(4).float(), 30)
+    assert 2 <= reached < 30
+    with torch.no_grad():
+        assert torch.isfinite(network.scores(images(4).float(), [reached])[reached]).all()
+        with pytest.raises(CheckpointError, match="no normalization statistics"):
+            network.scores(images(4).float(), [reached + 2])

@@ -19,7 +19,7 @@ from cortexsim.graph import AreaGraph
 from cortexsim.models import checkpoint, load
 from cortexsim.stimuli import datasets
 from cortexsim.training import Settings, evaluate, recipes, resume, train
-from cortexsim.training.batches import AUGMENTATIONS, Augmentation, generator
+from cortexsim.training.batches import Augmentation, generator
 
 #: 104 scans to train on, in 6 batches of 16: seconds, not minutes.
 ARGUMENTS = ["--dataset", "digits-clean", "--holdout", "1333", "--batch-size", "16",
@@ -127,6 +127,7 @@ def test_settings_that_do_not_work(changes, error, says, tmp_path):
 
 
 def test_a_folder_that_is_there_and_images_that_do_not_fit(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(CheckpointError, match="is there already.*--resume"):
         train(GRAPH, SETTINGS, tmp_path)
     colour = AreaGraph.chain(["V1", "IT"], channels=[4, 6], sizes=[8, 4])
@@ -142,7 +143,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(uninterrupted, tmp_path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "_write", full)
-    with pytest.raises(CheckpointError, match="No space left.*one before it is intact"):
+    with pytest.raises(CheckpointError, match="No space left.*one that was there before is intact"):
         checkpoint.save(tmp_path / "c", loaded.network, loaded.card, tag="2")
     assert same(tmp_path / "c", uninterrupted)
 
@@ -158,7 +159,7 @@ def test_the_papers_learning_rates():
 
 def test_the_papers_augmentation_is_a_crop_of_the_padded_image_or_of_its_mirror():
     pixels = torch.arange(1, 2 * 3 * 32 * 32 + 1).view(2, 3, 32, 32).float()
-    augment = AUGMENTATIONS["cifar10"]
+    augment = Augmentation(**datasets.REGISTRY["cifar10"].augmentation)
     padded = torch.nn.functional.pad(pixels, [4] * 4)
     for seed in range(10):
         result = augment(pixels, generator(seed))
@@ -172,3 +173,20 @@ def test_rotation_and_scale_keep_the_background():
     grey = torch.full((4, 1, 32, 32), 128.0)
     turned = Augmentation(shift=2, rotate=10, scale=0.1, background=128)(grey, generator(0))
     assert torch.allclose(turned, grey)
+
+
+def test_a_mirror_without_a_shift():
+    pixels = torch.arange(2 * 32 * 32).view(2, 1, 32, 32)
+    results = [Augmentation(flip=True)(pixels, generator(seed)) for seed in range(6)]
+    assert all(torch.equal(r[i], pixels[i]) or torch.equal(r[i], pixels[i].flip(2))
+               for r in results for i in range(2))
+    assert len({tuple(r.flatten().tolist()) for r in results}) > 1
+
+
+def test_the_papers_recipe_holds_no_image_out(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(datasets, "load", lambda *a, **k: seen.append(k["holdout"]) or 1 / 0)
+    for recipe in ("paper", "fast"):
+        with pytest.raises(ZeroDivisionError):
+            train(GRAPH, Settings(dataset="digits", recipe=recipe, device="cpu"), tmp_path / "x")
+    assert seen == [0, 137]
