@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -157,20 +159,19 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
                                  f"leave out {', '.join(map(terminal.flag, given))}")
     from . import choices, training
 
-    folder = resumed or out or terminal.free("runs/train")
-    try:
-        if resumed is not None:
+    if resumed is not None:
+        with _resumable(resumed):
             folder = training.resume(resumed, data_root=data_root, device=device)
-        else:
-            settings = training.Settings(device=device, **{
-                key: options.pop(key) for key in ("dataset", "recipe", "epochs", "batch_size",
-                                                  "seed", "holdout", "readouts", "precision")})
-            graph = choices.describe_graph(settings.dataset, options)
-            folder = training.train(graph, settings, folder, data_root=data_root,
-                                    command=terminal.command())
-    except KeyboardInterrupt:  # while nothing is trained: before the first epoch, or at the end
-        more = f". Go on with: cortexsim train --resume {folder}" if folder.exists() else ""
-        raise Interrupted(f"stopped{more}") from None
+    else:
+        settings = training.Settings(device=device, **{
+            key: options.pop(key) for key in ("dataset", "recipe", "epochs", "batch_size",
+                                              "seed", "holdout", "readouts", "precision")})
+        graph = choices.describe_graph(settings.dataset, options)
+        # a folder with a name is made, or refused, by the training
+        place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
+        with place as folder, _resumable(folder):
+            training.train(graph, settings, folder, data_root=data_root,
+                           command=terminal.command())
     click.echo(_accuracies(folder))
     click.echo(f"network    {folder}")
     click.echo(f"run it     cortexsim run backward_mask --model {folder}")
@@ -264,6 +265,19 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
                f"{counted.readout_time}, {classes} classes)")
     if out is not None:
         click.echo(f"picture    {out}")
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Say how to go on if Ctrl-C comes outside of the epochs, at the beginning or the end."""
+    from .models.checkpoint import CARD
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        there = (folder / CARD).exists()
+        more = f". Go on with: cortexsim train --resume {folder}" if there else ""
+        raise Interrupted(f"stopped{more}") from None
 
 
 def _accuracies(folder: Path) -> str:

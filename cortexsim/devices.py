@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,15 +14,15 @@ from .errors import SimulationError, unknown
 PRECISIONS = ("float32", "bf16")
 
 
-def device(name: str | None = None) -> torch.device:
-    """Return a device by its name; by default ``cuda`` where there is one, else ``cpu``.
+def device(name: str | torch.device | None = None) -> torch.device:
+    """Return a device, or that of a name; by default ``cuda`` where there is one, else ``cpu``.
 
     Raises
     ------
     SimulationError
         If it is unknown or not there.
     """
-    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    name = str(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
         raise SimulationError(unknown("device", name, ["cpu", "cuda", "cuda:0"]))
@@ -51,6 +53,34 @@ def precision(name: str | None, on: torch.device, lower: bool = False) -> str:
 def autocast(on: torch.device, name: str) -> torch.autocast:
     """Return the context in which convolutions run in this precision."""
     return torch.autocast(on.type, torch.bfloat16, enabled=name == "bf16")
+
+
+@contextmanager
+def exact(on: torch.device) -> Iterator[None]:
+    """Compute the same numbers each time, and float32 that is float32.
+
+    On a GPU, cuDNN is deterministic and picks its algorithms without trying them
+    out, and neither convolutions nor matrix products round to TF32; a CPU does all
+    that anyway. What was set before is set again afterwards.
+
+    Parameters
+    ----------
+    on
+        Where the computation runs.
+    """
+    if on.type != "cuda":
+        yield
+        return
+    products = torch.backends.cuda.matmul
+    rounded = products.allow_tf32
+    products.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            yield
+    finally:
+        products.allow_tf32 = rounded
 
 
 def hardware(on: torch.device) -> str:

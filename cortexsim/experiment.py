@@ -55,9 +55,8 @@ class Experiment:
 
     def simulate(self, out: Path, **provenance: object) -> xr.DataTree:
         """Run, and record into a Zarr store that must not exist yet."""
-        about = {"model": self.model.name, "weights_sha256": self.model.sha256, **provenance}
         return simulate(self.model.network, self.protocol, self.images, out=out,
-                        provenance=about, **self._options())
+                        provenance=provenance, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {"record": self.record, "seed": self.seed, "trials": self.trials,

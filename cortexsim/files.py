@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,26 +24,46 @@ def check_free(out: str | Path | None) -> None:
         )
 
 
-@contextmanager
-def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
-    """Make a folder for results, and take it away again if nothing gets into it.
+def make_folder(out: str | Path | None, stem: str, suffix: str = "") -> Path:
+    """Make a folder for results, which no other run can then take.
 
     Parameters
     ----------
     out
         The folder, which must not exist; None for the first of ``stem-1``,
         ``stem-2``, ... that does not.
-    stem
-        Where folders without a name go.
+    stem, suffix
+        What folders without a name have before and after their number.
+
+    Returns
+    -------
+    Path
+        The folder, empty; those above it are made too.
 
     Raises
     ------
     RecordingError
-        If it cannot be made.
+        If it is there already or cannot be made.
+    """
+    return _make(out, stem, suffix)[0]
+
+
+@contextmanager
+def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
+    """Make a folder for results, and take it away again if nothing gets into it.
+
+    Parameters
+    ----------
+    out, stem
+        As in :func:`make_folder`.
+
+    Raises
+    ------
+    RecordingError
+        If it is there already or cannot be made.
     Interrupted
         In place of a KeyboardInterrupt, with what is left.
     """
-    check_free(out)
     folder, made = _make(out, stem)
     try:
         yield folder
@@ -52,54 +73,67 @@ def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
         raise Interrupted(f"stopped{left}") from None
     finally:
         for path in made:
-            if any(path.iterdir()):
-                break
-            path.rmdir()
+            try:
+                path.rmdir()
+            except OSError:
+                break  # something is in it, perhaps another run's, and so in those above
 
 
-def _make(out: str | Path | None, stem: str) -> tuple[Path, list[Path]]:
+def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, list[Path]]:
     """Make the folder and those above it; return it and all that were made."""
+    check_free(out)
     number = 1
     while True:
-        folder = Path(f"{stem}-{number}" if out is None else out)
+        folder = Path(f"{stem}-{number}{suffix}" if out is None else out)
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True)  # exclusive: two runs never take the same one
             return folder, made
-        except FileExistsError:
-            if out is not None:
-                check_free(out)
-            number += 1
         except OSError as problem:
+            if isinstance(problem, FileExistsError) and folder.parent.is_dir():
+                check_free(out)  # another run was faster
+                number += 1
+                continue
             raise RecordingError(f"{folder}: this folder cannot be made ({problem.strerror}); "
                                  "name another one with --out") from None
 
 
-def write(path: Path, data: bytes, kind: str) -> None:
-    """Write a file whole or not at all.
+def write(path: Path, data: bytes | str, kind: str | None = None) -> None:
+    """Write a file whole or not at all, in place of the one before.
 
     Parameters
     ----------
     path
         The file; folders above it are made.
     data
-        All that goes into it.
+        All that goes into it; text as UTF-8, its line ends as they are.
     kind
-        What it is, for the message: "the figure".
+        What it is, for the message of a RecordingError: "the figure".
 
     Raises
     ------
+    OSError
+        If it cannot be written and has no ``kind``; the file before is intact.
     RecordingError
-        If it cannot be written.
+        In its place, where there is a ``kind``.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        _replace(path, data.encode() if isinstance(data, str) else data)
     except OSError as problem:
+        if kind is None:
+            raise
         raise RecordingError(
             f"{path}: {kind} cannot be written ({problem.strerror or problem})") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # on disk before it takes the other one's place
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

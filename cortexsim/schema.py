@@ -25,5 +25,14 @@ RESERVED = frozenset(
      CONDITION, SCORES, SHOWN, DONE, ACTIVATION, POPULATED, RMS, CHUNK}
 )
 
+#: Columns of the tables of results that stand beside a factor's; no factor may bear their names.
+COLUMNS = frozenset(
+    {"area", "measure", "n", "k", "accuracy", "low", "high", "index", "step", "step_low",
+     "step_high", "time_ms", "ms", "ms_low", "ms_high", "rms", "note", "readout_ms",
+     "readout_stop_ms", "evidence", "evidence_low", "evidence_high", "summary"}
+)
+
 #: What an index shows when nothing is on.
 NOTHING = "nothing"
+#: The level of a factor that stands for nothing, as a mask that is not there.
+NONE = "none"

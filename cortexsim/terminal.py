@@ -6,7 +6,6 @@ import errno
 import shlex
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import click
@@ -85,14 +84,6 @@ def flag(name: str) -> str:
 def command() -> str:
     """Return the command line that runs now."""
     return shlex.join(["cortexsim", *sys.argv[1:]])
-
-
-def free(stem: str) -> Path:
-    """Return ``stem-1``, or the first number of which there is no such file or folder."""
-    number = 1
-    while Path(f"{stem}-{number}").exists():
-        number += 1
-    return Path(f"{stem}-{number}")
 
 
 def _note(message: Warning | str, *about: Any, **more: Any) -> None:

@@ -334,6 +334,7 @@ def test_training_prints_where_the_network_is_and_how_to_run_it(folder, monkeypa
 
 def test_mistakes_in_the_options_of_a_training(folder, tiny):
     Path("taken").mkdir()
+    Path("taken/mine").touch()
     fails("train --graph ventral-full --areas V1,V2 --input onset", "--graph already says",
           "leave out --areas, --input, or change ventral-full")
     fails(f"train --resume {tiny} --seed 0 --out x", "leave out --seed, --out")
@@ -355,13 +356,19 @@ def test_mistakes_in_the_options_of_a_training(folder, tiny):
 
 def test_a_ctrl_c_outside_of_the_epochs_says_how_to_go_on(folder, monkeypatch):
     def stop(graph, settings, out, **more):
-        out.mkdir(parents=True)
+        if saved:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "network.json").touch()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cortexsim.training.train", stop)
-    result = call("train --dataset digits --out half")
-    assert result.exit_code == 130
-    assert result.stderr == ("cortexsim: stopped. Go on with: cortexsim train --resume half\n")
+    for saved, option, place in [(False, "", ""), (True, "", "runs/train-1"),
+                                 (True, "--out half", "half")]:
+        result = call(f"train --dataset digits {option}")
+        assert result.exit_code == 130
+        more = f". Go on with: cortexsim train --resume {place}" if saved else ""
+        assert result.stderr == f"cortexsim: stopped{more}\n"
+        assert Path("runs").exists() == (place != "")  # an empty folder does not stay
 
 
 @pytest.mark.parametrize("command", ["", "run ", "train ", "evaluate ", "models ", "graph "])

@@ -165,6 +165,13 @@ def test_new_folders(folder):
             pass
 
 
+def test_a_folder_that_cannot_be_made(folder):
+    Path("runs").symlink_to("nowhere")
+    for out in (None, "runs/mine"):
+        with pytest.raises(RecordingError, match="this folder cannot be made"):
+            files.make_folder(out, "runs/x")
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(folder, limited):
     path = Path("deep/table.csv")
     files.write(path, b"old", "the table")
@@ -173,6 +180,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(folder, limited):
         files.write(path, b"x" * 100, "the table")
     limited(resource.RLIM_INFINITY)
     assert path.read_bytes() == b"old" and left(path.parent) == {"table.csv"}
+    files.write(path, "ä\n")
+    assert path.read_bytes() == "ä\n".encode()
+    limited(10)
+    with pytest.raises(OSError, match="File too large"):  # without a kind, as the system says it
+        files.write(path, "x" * 100)
+    limited(resource.RLIM_INFINITY)
+    assert path.read_text() == "ä\n" and left(path.parent) == {"table.csv"}
 
 
 def test_a_disk_that_is_full_when_a_training_writes_its_metrics(folder, limited):

@@ -22,12 +22,12 @@ FLOORS = [
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "files"},
+     "terminal", "files", "checksums"},
 ]
-WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "graph", "presets",
-                 "stimuli.protocol", "stimuli.masks", "stimuli.movie", "stimuli.datasets",
-                 "analysis.recording", "analysis.latency", "analysis.psychometrics",
-                 "analysis.figures", "analysis.summary", "cli"]
+WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
+                 "graph", "presets", "stimuli.protocol", "stimuli.masks", "stimuli.movie",
+                 "stimuli.datasets", "analysis.recording", "analysis.latency",
+                 "analysis.psychometrics", "analysis.figures", "analysis.summary", "cli"]
 
 
 def floor(part: str) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .figures import figure, save
     from .latency import response, timelines
     from .psychometrics import accuracy, accuracy_over_time
-    from .recording import open  # noqa: A004 - the name users expect of a reader
+    from .recording import open, verify  # noqa: A004 - the name users expect of a reader
     from .summary import tables
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "save",
     "tables",
     "timelines",
+    "verify",
 ]
 
 _HOME = {
@@ -40,6 +41,7 @@ _HOME = {
     "save": "figures",
     "tables": "summary",
     "timelines": "latency",
+    "verify": "recording",
 }
 #: Modules with more: one function per figure, and what a recording holds.
 _MODULES = ("figures", "recording")

@@ -14,7 +14,14 @@ from scipy import stats
 #: Numbers drawn at a time in a bootstrap, so that memory stays small.
 DRAWS = 2_000_000
 
-NOT_SATURATED = "not saturated"
+#: A curve whose maximum is its last value is on a plateau, and not still rising, if that value
+#: exceeds all before the last tenth of the recording by less than this share of it. On a plateau
+#: the half-maximum does not depend on when the recording ends; the time of the maximum does.
+PLATEAU, TAIL = 0.01, 0.1
+#: Resamples without a place leave an interval out if they are more than this share of all.
+UNPLACED = 0.05
+
+NOT_SATURATED, ON_PLATEAU = "not saturated", "plateau"
 AT_ARRIVAL = "from arrival on"
 
 
@@ -72,13 +79,17 @@ def locate(rows: np.ndarray, measure: str, level: float, interpolate: bool) -> t
         return np.nan, "silent"
     place = float(places(mean[None], measure, level, interpolate)[0])
     if np.isnan(place):
-        return place, NOT_SATURATED
+        return place, ON_PLATEAU if plateau(mean[None])[0] else NOT_SATURATED
     early = measure == "onset" and mean[some[0]] >= level * np.nanmax(mean)
     return place, AT_ARRIVAL if early else ""
 
 
 def places(curves: np.ndarray, measure: str, level: float, interpolate: bool) -> np.ndarray:
-    """Find the onset or peak of each curve ``(n, time)``; NaN where not saturated."""
+    """Find the onset or peak of each curve ``(n, time)``.
+
+    NaN where the maximum is at the end, unless an onset is asked for and the
+    curve is on a plateau.
+    """
     some = np.isfinite(curves)
     filled = np.where(some, curves, -np.inf)
     peak = filled.argmax(axis=1)
@@ -101,7 +112,24 @@ def places(curves: np.ndarray, measure: str, level: float, interpolate: bool) ->
     common = np.flatnonzero(some.any(axis=0))
     gap = int(np.diff(common).max(initial=1))
     open_end = (peak == last) & (length - 1 - last < gap)
+    if measure == "onset":
+        open_end &= ~plateau(curves)
     return np.where(open_end | ~some.any(axis=1), np.nan, places)
+
+
+def plateau(curves: np.ndarray) -> np.ndarray:
+    """Whether each curve ``(n, time)`` grows by less than `PLATEAU` in the last tenth."""
+    length = curves.shape[1]
+    some = np.isfinite(curves)
+    filled = np.where(some, curves, -np.inf)
+    last = length - 1 - some[:, ::-1].argmax(axis=1)
+    # a tenth is a step at least, and ends where the curve does
+    cut = last - max(1, round(TAIL * (length - 1)))
+    early = np.arange(length) <= cut[:, None]
+    before = np.where(early, filled, -np.inf).max(axis=1)
+    # a product and no difference: both are minus infinity where a curve is empty
+    flat: np.ndarray = (1 - PLATEAU) * filled.max(axis=1) < before
+    return flat
 
 
 def interval(
@@ -111,7 +139,11 @@ def interval(
     resamples: int,
     seed: int,
 ) -> tuple[float, float, str]:
-    """Bootstrap :func:`places` over stimuli: percentiles as places, and a note."""
+    """Bootstrap :func:`places` over stimuli: percentiles as places, and a note.
+
+    Resamples without a place are left out and their share is noted; above
+    `UNPLACED` there is no interval.
+    """
     count = len(rows)
     if count < 2:
         return np.nan, np.nan, "one stimulus"
@@ -136,10 +168,19 @@ def interval(
             method="percentile",
             rng=np.random.default_rng(seed),
         )
-    if not np.isfinite(result.bootstrap_distribution).all():
-        return np.nan, np.nan, "some resamples not saturated"
-    low, high = result.confidence_interval
-    return float(low), float(high), ""
+    found = result.bootstrap_distribution
+    placed = found[np.isfinite(found)]
+    share = 1 - len(placed) / len(found)
+    note = f"{_percent(share)} of resamples {NOT_SATURATED}" if share else ""
+    if share > UNPLACED:
+        return np.nan, np.nan, note
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(placed, [tail, 100 - tail])
+    return float(low), float(high), note
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1g} %"
 
 
 def value_at(place: float, axis: np.ndarray) -> float:

@@ -132,7 +132,12 @@ def response(
         ``peak``): ``step`` and ``ms`` with ``step_low``, ``step_high``,
         ``ms_low`` and ``ms_high``; ``n`` trials, and a ``note``. Onset and
         peak are NaN, noted ``not saturated``, where the maximum is at the
-        last index: a later one may be larger. In a recording thinned in time,
+        last index: a later one may be larger. On a plateau (less than 1 %
+        growth in the last tenth of the recording) the onset is measured all
+        the same, since it no longer depends on when the recording ends, and
+        the peak alone is NaN, noted ``plateau``. Resamples without a maximum
+        before the last index are left out of the interval and their share is
+        noted; above 5 % there is no interval. In a recording thinned in time,
         arrival is the first *recorded* index at which the area is populated.
 
     Raises

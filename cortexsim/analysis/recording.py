@@ -18,9 +18,10 @@ import xarray as xr
 
 from .. import schema
 from ..errors import RecordingError, unknown
+from . import damage
 
 #: The level of a text factor that stands for its absence.
-NONE = "none"
+NONE = schema.NONE
 #: Two times closer than this are the same: at 60 Hz nobody types 183.33333333333334.
 SAME_MS = 1e-3
 
@@ -46,7 +47,9 @@ def open(path: str | Path) -> xr.DataTree:
     ------
     RecordingError
         If there is nothing at the path, if it is not a recording of
-        CortexSim, if a newer CortexSim wrote it, or if it is incomplete.
+        CortexSim, if a newer CortexSim wrote it, if it is incomplete, or if
+        it has lost a chunk. What the chunks hold is not compared with what
+        was written; :func:`verify` does that.
     """
     path = Path(path)
     if not path.exists():
@@ -68,8 +71,29 @@ def open(path: str | Path) -> xr.DataTree:
     return tree
 
 
+def verify(path: str | Path) -> None:
+    """Read a whole recording and compare each chunk with its checksum.
+
+    The checksums cover every array along trials, not the coordinates. This
+    takes as long as reading everything; :func:`open` looks for the files only.
+
+    Parameters
+    ----------
+    path
+        The recording's folder (a Zarr store).
+
+    Raises
+    ------
+    RecordingError
+        As :func:`open`, and if a chunk is not as it was written.
+    """
+    with open(path) as recording:
+        damage.check_values(recording, Path(path))
+
+
 def _check(tree: xr.DataTree, path: Path) -> None:
-    missing = [name for name in (schema.SCORES, schema.SHOWN) if name not in tree.data_vars]
+    expected = (schema.SCORES, schema.SHOWN, schema.DONE)
+    missing = [name for name in expected if name not in tree.data_vars]
     if "complete" not in tree.attrs or "format" not in tree.attrs:
         raise RecordingError(f"{path} is a Zarr store, but not a recording of CortexSim")
     version = tree.attrs["format"]
@@ -84,6 +108,7 @@ def _check(tree: xr.DataTree, path: Path) -> None:
         )
     if missing:
         raise RecordingError(f"{path} is damaged: it lacks {' and '.join(missing)}")
+    damage.check_files(tree, path)
 
 
 def variable(node: xr.DataTree, name: str) -> xr.DataArray:

@@ -11,6 +11,7 @@ import xarray as xr
 from .. import schema
 from . import latency, psychometrics
 from . import recording as rec
+from .curves import ON_PLATEAU
 from .labels import factor_label, words
 from .settings import settings as read_settings
 
@@ -129,9 +130,14 @@ def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
             one = group[group["measure"] == measure].iloc[0]
             row[f"{measure}_step"] = one["step"]
             row.update({f"{measure}_ms{end}": one["ms" + end] for end in ends})
-        row["note"] = group.loc[group["measure"] == "onset", "note"].iloc[0]
+        row["note"] = _note(*group.set_index("measure").loc[["onset", "peak"], "note"])
         rows.append(row)
     return pd.DataFrame(rows), condition
+
+
+def _note(onset: str, peak: str) -> str:
+    """Return the onset's note, and why there is no peak where there is an onset."""
+    return "; ".join(filter(None, (onset, "no peak: plateau" if peak == ON_PLATEAU else "")))
 
 
 def _accuracy_text(data: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from .. import devices
 from . import engine
 from .engine import State, site
 from .network import Network
@@ -47,9 +48,10 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
     statistics = network.statistics
     network.eval()
     statistics.forget()
+    network.origin = {}  # no longer what a checkpoint held
     device = next(network.parameters()).device
     chunks = [chunk.to(device) for chunk in torch.split(images, batch)]
-    with torch.no_grad():
+    with torch.no_grad(), devices.exact(device):
         for k in range(2, len(network.pre_net.weights) + 1):
             _measure(network, f"pre_net:{k}", 0, (network.drive(x, k - 1) for x in chunks))
         drives = [network.drive(x) for x in chunks]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from .. import resources
+from .. import files, resources
 from ..errors import CheckpointError, CortexSimError, unknown
 from ..graph import AreaGraph
 from .network import Network
@@ -112,10 +111,10 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
         for part, tensors in parts.items():
             data = save_tensors(tensors)
             file = f"{part}{suffix}.safetensors"
-            _write(folder / file, data)
+            files.write(folder / file, data)
             card[part] = {"file": file, "sha256": hashlib.sha256(data).hexdigest(),
                           "bytes": len(data)}
-        _write(folder / CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+        files.write(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
         # also those that a killed process left; nobody else's
         named = {card[part]["file"] for part in parts}
         for old in folder.glob("*.safetensors"):
@@ -127,18 +126,6 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
             "one that was there before is intact"
         ) from None
     return folder
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def find(name: str | Path) -> Path:

@@ -11,8 +11,9 @@ import torch
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
+from .course import Course
 from .loop import run_course, running
-from .plan import Course, Plan, prepare
+from .plan import Plan, prepare
 from .record import Record
 
 #: Stimuli of the batch that is timed.

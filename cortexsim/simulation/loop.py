@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import schema
+from .. import devices, files, schema
 from ..errors import SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
+from .course import Course
 from .layout import text
 from .origin import describe
-from .plan import Course, Plan, prepare
+from .plan import Plan, prepare
 from .record import Record
 from .recorder import Recorder, check_space
 
@@ -76,8 +77,8 @@ def simulate(
         default 32, or fewer where a chunk would grow large. In float32 on one
         CPU it does not change a bit of the result.
     provenance
-        Further attributes of the recording: ``model``, ``weights_sha256``,
-        ``command`` and what else is worth keeping; plain JSON.
+        Further attributes of the recording: ``command`` and what else is worth
+        keeping; plain JSON.
     progress
         Show a progress bar, if on a terminal.
 
@@ -96,20 +97,23 @@ def simulate(
         network, protocol, images, record=record, seed=seed, trials=trials,
         device=device, precision=precision, microbatch=microbatch,
     )
-    path = Path(out) if out is not None else _free_place(protocol.name)
-    check_space(path, plan.layout.bytes_on_disk)
+    files.check_free(out)
+    stem = f"runs/{protocol.name}"
+    check_space(Path(stem if out is None else out), plan.layout.bytes_on_disk)
     attrs = describe(plan, protocol, provenance or {})
     bar = tqdm(total=plan.layout.trials, unit="trial", disable=None if progress else True)
     with bar, running(plan):
         recorder = None
         for chunk, values in enumerate(chunks(plan)):
-            # only now, so that what fails at once leaves nothing behind
-            recorder = recorder or Recorder(path, plan.layout, attrs)
+            if recorder is None:
+                # only now, so that what fails at once leaves nothing behind
+                place = files.make_folder(out, stem, ".zarr")
+                recorder = Recorder(place, plan.layout, attrs)
             recorder.write(chunk, values)
             bar.update(min(plan.layout.chunk_trials, plan.layout.trials - bar.n))
         assert recorder is not None, "a plan has one stimulus or more"
         recorder.finish()
-    return xr.open_datatree(path, engine="zarr")
+    return xr.open_datatree(recorder.path, engine="zarr")
 
 
 def chunks(plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
@@ -250,21 +254,8 @@ def running(plan: Plan) -> Iterator[None]:
     plan.network.to(plan.device).to(memory_format=torch.channels_last)
     plan.network.eval()
     try:
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            # the same numbers from the same seed, and float32 that is float32
-            stack.enter_context(torch.backends.cudnn.flags(
-                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-            ))
-            if plan.precision == "bf16":
-                stack.enter_context(torch.autocast(plan.device.type, torch.bfloat16))
+        with (torch.inference_mode(), devices.exact(plan.device),
+              devices.autocast(plan.device, plan.precision)):
             yield
     finally:
         plan.network.train(was_training)
-
-
-def _free_place(name: str) -> Path:
-    number = 1
-    while (path := Path("runs") / f"{name}-{number}.zarr").exists():
-        number += 1
-    return path

@@ -19,12 +19,11 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
     """Return the attributes of a recording: where its numbers come from."""
     return {
         "format": schema.FORMAT_VERSION,
+        **_network(plan.network),
         "protocol": protocol.text,
         "graph": plan.network.graph.to_yaml(),
-        "model": plan.network.graph.name,
         "dataset": plan.images.name,
         "split": plan.images.split,
-        "weights_sha256": weights_sha256(plan.network),
         "seed": plan.seed,
         "device": str(plan.device),
         "precision": plan.precision,
@@ -42,7 +41,14 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
     }
 
 
-def weights_sha256(network: Network) -> str:
+def _network(network: Network) -> dict[str, str]:
+    """Name the network: by its checkpoint, or else by the numbers that it holds."""
+    if network.origin:
+        return dict(network.origin)
+    return {"model": network.graph.name or "unnamed", "state_sha256": state_sha256(network)}
+
+
+def state_sha256(network: Network) -> str:
     """Hash the names, types, shapes and bytes of all weights and statistics."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):

@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .. import schema
-from ..errors import SimulationError, unknown
+from .. import devices, schema
+from ..errors import SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
-from ..stimuli.protocol import Condition, Protocol
+from ..stimuli.protocol import Protocol
+from .course import Course, check, plan_course
 from .layout import Layout, fitting_microbatch, trial_coords
 from .record import Record
-
-PRECISIONS = ("float32", "bf16")
-
-
-@dataclass(frozen=True)
-class Course:
-    """How one condition runs, the same for every stimulus.
-
-    Parameters
-    ----------
-    condition
-        The condition.
-    onset
-        Index of the first drive, at which the network's clock starts;
-        ``None`` if nothing is ever shown.
-    needed
-        By index, the areas whose state can still reach something kept.
-    """
-
-    condition: Condition
-    onset: int | None
-    needed: tuple[frozenset[str], ...]
 
 
 @dataclass(frozen=True)
@@ -94,13 +72,12 @@ def prepare(
     CortexSimError
         With what does not fit, and what would.
     """
-    if precision not in PRECISIONS:
-        raise SimulationError(unknown("precision", precision, PRECISIONS))
     if microbatch is not None and microbatch < 1:
         raise SimulationError(f"a microbatch of {microbatch} stimuli? it must be 1 or more")
     if seed < 0:
         raise SimulationError(f"a seed cannot be negative, got {seed}")
-    where = choose_device(device)
+    where = devices.device(device)
+    precision = devices.precision(precision, where)
     _check_images(network, images)
     graph, conditions = network.graph, protocol.conditions
     record = record or Record.of(protocol)
@@ -108,9 +85,9 @@ def prepare(
     indices = record.indices(protocol.duration_steps)
     chosen = choose_stimuli(images, len(conditions), trials, seed)
     courses = tuple(
-        _course(network, protocol, condition, areas, indices) for condition in conditions
+        plan_course(graph, protocol, condition, areas, indices) for condition in conditions
     )
-    _check_statistics(network, courses)
+    check(network, protocol, courses, indices)
     coords = trial_coords(
         chosen.ids, chosen.labels, [c.name for c in conditions], [c.factors for c in conditions]
     )
@@ -130,26 +107,6 @@ def prepare(
         network, Movie(protocol, chosen, seed=seed, input_mode=graph.input), chosen,
         layout(size), courses, seed, where, precision,
     )
-
-
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """Return the device asked for, by default the GPU where there is one.
-
-    Raises
-    ------
-    SimulationError
-        If it is not there.
-    """
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.zeros(1, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise SimulationError(
-            f"there is no device '{device}' here; leave --device out, or use cpu"
-        ) from None
-    return found
 
 
 def choose_stimuli(
@@ -207,33 +164,4 @@ def _check_images(network: Network, images: Dataset) -> None:
         raise SimulationError(
             f"the network tells {network.classes} classes apart, '{images.name}' has "
             f"{len(images.classes)}; choose the data set it was trained on"
-        )
-
-
-def _course(
-    network: Network, protocol: Protocol, condition: Condition, areas: Sequence[str],
-    indices: Sequence[int],
-) -> Course:
-    graph, end = network.graph, indices[-1]
-    drive = protocol.drive(condition, graph.input)
-    onset = next((t for t in range(end + 1) if drive[t]), None)
-    if onset is None:
-        return Course(condition, None, (frozenset(),) * (end + 1))
-    kept, read = frozenset(indices), frozenset([*areas, graph.last.name])
-    wanted = [read if t in kept else frozenset[str]() for t in range(onset, end + 1)]
-    # windows and statistics count from the first drive, so the backward pass does too
-    needed = (frozenset[str](),) * onset + tuple(graph.needed(wanted))
-    return Course(condition, onset, needed)
-
-
-def _check_statistics(network: Network, courses: Sequence[Course]) -> None:
-    if network.beyond == "last":
-        return
-    needs = max((len(c.needed) - 1 - c.onset for c in courses if c.onset is not None), default=-1)
-    limit = network.statistics_limit
-    if needs > limit:
-        has = f"has statistics to t = {limit}" if limit >= 0 else "has no statistics"
-        raise SimulationError(
-            f"the network {has}, the protocol needs them to t = {needs}; calibrate it for "
-            "longer, shorten the protocol, or use --beyond last"
         )

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from .. import schema
+from .. import files, schema
+from ..checksums import NOT_DONE, array_at, bad_chunks, checksum, rows_of
 from ..errors import RecordingError
-from .layout import TEXT, Coords, Layout
+from .layout import Coords, Layout
+
+__all__ = ["Recorder", "bad_chunks", "check_space", "checksum"]
 
 COMPLETE = "complete"
-_NOT_DONE = -1
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Zarr's word on what the layout needs and xarray reads: nothing for a user to act on.
 _KNOWN_WARNINGS = ("Consolidated metadata", "The data type .* does not have a Zarr V3 spec")
@@ -34,7 +33,7 @@ class Recorder:
     Parameters
     ----------
     path
-        Folder of the store; it must not exist.
+        Folder of the store; there already, and empty.
     layout
         What the store holds.
     attrs
@@ -43,21 +42,16 @@ class Recorder:
     Raises
     ------
     RecordingError
-        If the folder exists, the disk has too little space, or it cannot be
-        written.
+        If it cannot be written.
     """
 
     def __init__(self, path: Path, layout: Layout, attrs: Mapping[str, Any]) -> None:
         self.path = path
         self.layout = layout
-        check_space(path, layout.bytes_on_disk)
-        with _told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-            with warnings.catch_warnings():
-                for message in _KNOWN_WARNINGS:
-                    warnings.filterwarnings("ignore", message=message)
-                self._root = self._lay_out({**attrs, COMPLETE: False})
+        with _told(path), warnings.catch_warnings():
+            for message in _KNOWN_WARNINGS:
+                warnings.filterwarnings("ignore", message=message)
+            self._root = self._lay_out({**attrs, COMPLETE: False})
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
         root = zarr.create_group(str(self.path), attributes=dict(attrs))
@@ -79,7 +73,7 @@ class Recorder:
             )
         root.create_array(
             schema.DONE, shape=(self.layout.chunks,), chunks=(1,), dtype="int64",
-            fill_value=_NOT_DONE, dimension_names=(schema.CHUNK,),
+            fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
             attributes={
                 "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
                 "arrays": sorted(self.layout.arrays),
@@ -106,12 +100,12 @@ class Recorder:
         RecordingError
             If the disk is full or fails; the recording stays incomplete.
         """
-        rows = _rows(self.layout.trials, self.layout.chunk_trials, chunk)
+        rows = rows_of(self.layout.trials, self.layout.chunk_trials, chunk)
         kept = {path: values[path][: rows.stop - rows.start] for path in self.layout.arrays}
         with _told(self.path):
             for path, part in kept.items():
-                _array(self._root, path)[rows] = part
-            _array(self._root, schema.DONE)[chunk] = checksum(kept)
+                array_at(self._root, path)[rows] = part
+            array_at(self._root, schema.DONE)[chunk] = checksum(kept)
 
     def finish(self) -> None:
         """Mark the recording complete, in one move.
@@ -130,14 +124,9 @@ class Recorder:
     def _rewrite(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the root's metadata on disk, in one move."""
         file = self.path / "zarr.json"
-        partial = self.path / "zarr.json.partial"
         metadata = json.loads(file.read_text(encoding="utf-8"))
         change(metadata)
-        with partial.open("w", encoding="utf-8") as stream:
-            json.dump(metadata, stream, indent=2)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
+        files.write(file, json.dumps(metadata, indent=2))
 
     def _order(self, metadata: dict[str, Any]) -> None:
         """List areas in the graph's order, where zarr sorts them by name."""
@@ -147,80 +136,27 @@ class Recorder:
         metadata["consolidated_metadata"]["metadata"] = {path: members[path] for path in ordered}
 
 
-def checksum(values: Mapping[str, NDArray[Any]]) -> int:
-    """Return the CRC-32 of arrays, taken in the order of their paths."""
-    code = 0
-    for path in sorted(values):
-        array = values[path]
-        if array.dtype == TEXT:
-            code = zlib.crc32("\n".join(array.ravel().tolist()).encode(), code)
-        else:
-            code = zlib.crc32(np.ascontiguousarray(array).data, code)
-    return code
-
-
-def bad_chunks(path: str | Path) -> list[int]:
-    """Return the chunks of a store that are missing or not as they were written.
-
-    Parameters
-    ----------
-    path
-        Folder of a recording, complete or not.
-
-    Returns
-    -------
-    list of int
-        Positions in ``done``; empty if all is well.
-    """
-    root = zarr.open_group(str(path), mode="r")
-    done = _array(root, schema.DONE)
-    attrs: dict[str, Any] = dict(done.attrs)
-    arrays = {name: _array(root, name) for name in attrs["arrays"]}
-    trials, per_chunk = arrays[schema.SCORES].shape[0], attrs["chunk_trials"]
-    written = np.asarray(done[:]).tolist()
-    return [
-        chunk for chunk, code in enumerate(written)
-        if code == _NOT_DONE or code != checksum({
-            name: np.asarray(array[_rows(trials, per_chunk, chunk)])
-            for name, array in arrays.items()
-        })
-    ]
-
-
 def check_space(path: Path, needed: int) -> None:
-    """Refuse a folder that exists, or a disk without room.
+    """Refuse a disk without room.
 
     Raises
     ------
     RecordingError
         With what to do.
     """
-    if path.exists() or path.is_symlink():
-        raise RecordingError(
-            f"{path} exists, and a recording never overwrites; remove it or choose another place"
-        )
     above = next(parent for parent in path.absolute().parents if parent.exists())
     with _told(path):
         free = shutil.disk_usage(above).free
     if needed > free:
         raise RecordingError(
-            f"{path} would take up to {_megabytes(needed)} and the disk has {_megabytes(free)} "
-            "left; record fewer areas, units, steps or trials, or choose another disk"
+            f"the recording would take up to {_megabytes(needed)} and the disk has "
+            f"{_megabytes(free)} left; record fewer areas, units, steps or trials, or choose "
+            "another disk"
         )
 
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
-
-
-def _rows(trials: int, chunk_trials: int, chunk: int) -> slice:
-    return slice(chunk * chunk_trials, min((chunk + 1) * chunk_trials, trials))
-
-
-def _array(group: zarr.Group, path: str) -> zarr.Array[Any]:
-    found = group[path]
-    assert isinstance(found, zarr.Array)
-    return found
 
 
 def _write_coords(group: zarr.Group, coords: Coords) -> None:
@@ -237,11 +173,6 @@ def _told(path: Path) -> Iterator[None]:
     """Turn what the disk says into one sentence."""
     try:
         yield
-    except FileExistsError as problem:
-        raise RecordingError(
-            f"{problem.filename or path} exists, and a recording never overwrites; remove it or "
-            "choose another place"
-        ) from None
     except OSError as problem:
         if problem.errno in _FULL:
             raise RecordingError(

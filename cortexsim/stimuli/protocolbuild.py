@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from .. import yamlio
 from ..clock import MS_PER_STEP_RANGE, Clock
 from ..errors import ProtocolError, unknown
-from ..schema import NOTHING
+from ..schema import NONE, NOTHING
 from . import masks
 from .protocol import GREY, TARGET, Condition, Presentation, Protocol
 from .protocolfile import (
@@ -23,7 +23,7 @@ from .protocolfile import (
 )
 
 #: Words for no drive; both read as ``nothing`` in timelines and recordings.
-NOTHING_WORDS = (NOTHING, "none")
+NOTHING_WORDS = (NOTHING, NONE)
 #: Limits that no experiment reaches; beyond them a number is a slip of the pen.
 MAX_STEPS, MAX_CONDITIONS = 100_000, 100_000
 
@@ -45,7 +45,11 @@ class _Builder:
     def __init__(self, document: yamlio.Document) -> None:
         self.document = document
         self.file = yamlio.validate(ProtocolFile, document, ProtocolError)
-        self.factors = self.file.factors
+        # one word for nothing among levels, so that analysis knows the plain condition by it
+        self.factors = {
+            name: [NONE if level in NOTHING_WORDS else level for level in levels]
+            for name, levels in self.file.factors.items()
+        }
 
     @contextmanager
     def located(self, *key: str | int) -> Iterator[None]:

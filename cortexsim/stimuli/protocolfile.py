@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from ..errors import unknown
-from ..schema import RESERVED
+from ..schema import COLUMNS, NONE, RESERVED
 
 #: One level of a factor; the levels of a factor are all numbers or all words.
 Level = int | float | str
@@ -205,12 +205,17 @@ def factor_problem(name: str, levels: list[Level]) -> str | None:
         return f"the factor '{name}' should be a word of letters, digits and _"
     if name in RESERVED:
         return f"the factor '{name}' bears a name that recordings use; choose another name"
+    if name in COLUMNS:
+        return (
+            f"the factor '{name}' bears the name of a column of the results; choose another name"
+        )
     if not levels:
         return f"the factor '{name}' has no levels"
     if len({isinstance(level, str) for level in levels}) > 1:
         return f"the levels of the factor '{name}' should be all numbers or all words"
     twice = [level for position, level in enumerate(levels) if level in levels[:position]]
-    return f"the factor '{name}' has the level {twice[0]} twice" if twice else None
+    also = " ('nothing' is the same)" if NONE in twice else ""
+    return f"the factor '{name}' has the level {twice[0]} twice{also}" if twice else None
 
 
 def unknown_factor(name: str, factors: dict[str, list[Level]]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from tqdm import tqdm
 
+from .. import devices
 from ..errors import SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset, to_input
@@ -55,7 +56,9 @@ def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = N
     starts = range(0, len(dataset), batch)
     for start in tqdm(starts, desc="evaluating", disable=None if progress else True, leave=False):
         images = torch.from_numpy(to_input(dataset.images[start:start + batch])).to(device)
-        for time, scores in network.scores(images, times).items():
+        with devices.exact(device):
+            found = network.scores(images, times)
+        for time, scores in found.items():
             correct[time] += int((scores.argmax(1) == labels[start:start + batch]).sum())
     network.train(was_training)
     return {time: count / len(dataset) for time, count in correct.items()}

@@ -101,13 +101,15 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "name": name or out.name,
         "class_names": list(data.classes),
         "data": {"dataset": settings.dataset, "training_images": len(data)},
+        "dynamics": _dynamics(graph),
         "settings": asdict(settings),
         "command": command,
         "hardware": devices.hardware(device),
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
                      "python": platform.python_version()},
     }
-    return _run(network, card, Position(), {}, out, data_root, progress, calibrate_to)
+    with devices.exact(device):
+        return _run(network, card, Position(), {}, out, data_root, progress, calibrate_to)
 
 
 def resume(folder: Path, *, data_root: Path | None = None, device: str | None = None,
@@ -146,8 +148,9 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     if device is not None:
         card["settings"] = {**card["settings"], "device": device}
     position = Position(**card.pop("position"))
-    return _run(loaded.network, card, position, loaded.training, loaded.folder, data_root,
-                progress, calibrate_to)
+    with devices.exact(devices.device(card["settings"]["device"])):
+        return _run(loaded.network, card, position, loaded.training, loaded.folder, data_root,
+                    progress, calibrate_to)
 
 
 def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],
@@ -276,6 +279,20 @@ def _finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     card.pop("position", None)
     network.to(memory_format=torch.contiguous_format)
     return checkpoint.save(out, network, card)
+
+
+def _dynamics(graph: AreaGraph) -> str:
+    """Say what the lateral shortcuts make of the past, for the card."""
+    gains = {c.gain for c in graph.connections
+             if c.shortcut == "identity" and "lateral" in graph.kinds(c)}
+    if not gains:
+        return "no lateral identity shortcuts"
+    if gains == {1.0}:
+        return "gain 1 on lateral shortcuts, the paper's: activity grows, late input counts less"
+    if max(gains) < 1:
+        return (f"leaky, gain {', '.join(f'{gain:g}' for gain in sorted(gains))} on lateral "
+                "shortcuts: late input counts, and in the end a mask or a blank erases everything")
+    return f"gains {', '.join(f'{gain:g}' for gain in sorted(gains))} on lateral shortcuts"
 
 
 def _optimizer(network: nn.Module, recipe: recipes.Recipe,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from .. import files
 from ..errors import SimulationError
 
 
@@ -84,17 +86,14 @@ def interrupts() -> Iterator[threading.Event]:
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
     """Write one row for each epoch, in place of the file before."""
-    partial = path.with_name(path.name + ".partial")
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(history[-1]))
+    writer.writeheader()
+    writer.writerows(history)
     try:
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(history[-1]))
-            writer.writeheader()
-            writer.writerows(history)
-        partial.replace(path)
+        files.write(path, text.getvalue())
     except OSError as problem:
         raise SimulationError(
             f"{path} cannot be written ({problem.strerror or problem}); the checkpoint beside it "
             f"is complete. When there is room, go on with: cortexsim train --resume {path.parent}"
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)

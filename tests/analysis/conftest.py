@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
+
+from cortexsim.checksums import checksum
 
 AREAS = ("V1", "V2", "V4", "IT")
 STEPS, MS = 30, 12.5
@@ -135,12 +138,31 @@ def _name(condition: dict[str, object]) -> str:
     return ", ".join(parts) or "readout_time"
 
 
-def store(tree: xr.DataTree, path: Path) -> Path:
-    """Write a recording as the simulator does: Zarr v3, metadata consolidated."""
-    with warnings.catch_warnings():
+def store(tree: xr.DataTree, path: Path, chunk_trials: int | None = None) -> Path:
+    """Write a recording as the simulator does: Zarr v3 in chunks, each with its checksum."""
+    trials = tree.sizes["trial"]
+    per_chunk = chunk_trials or trials
+    arrays = {
+        f"{node.path}/{name}".strip("/"): array
+        for node in tree.subtree
+        for name, array in node.data_vars.items()
+    }
+    codes = [
+        checksum({name: array.values[a : a + per_chunk] for name, array in arrays.items()})
+        for a in range(0, trials, per_chunk)
+    ]
+    attrs = {"arrays": sorted(arrays), "chunk_trials": per_chunk}
+    whole = tree.copy()
+    whole.dataset = whole.to_dataset().assign(done=("chunk", codes, attrs))
+    sizes = {name: (per_chunk, *array.shape[1:]) for name, array in arrays.items()}
+    encoding: dict[str, dict[str, dict[str, object]]] = {"/": {"done": {"chunks": (1,)}}}
+    for name, chunks in sizes.items():
+        group, _, array = name.rpartition("/")
+        encoding.setdefault(f"/{group}", {})[array] = {"chunks": chunks}
+    with warnings.catch_warnings(), zarr.config.set({"array.write_empty_chunks": True}):
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         warnings.filterwarnings("ignore", message="The data type")
-        tree.to_zarr(path, consolidated=True, zarr_format=3)
+        whole.to_zarr(path, consolidated=True, zarr_format=3, encoding=encoding)
     return path
 
 
@@ -169,7 +191,7 @@ def make() -> Callable[..., xr.DataTree]:
 
 
 @pytest.fixture(scope="session")
-def write() -> Callable[[xr.DataTree, Path], Path]:
+def write() -> Callable[..., Path]:
     """Write a recording to disk."""
     return store
 

@@ -70,6 +70,27 @@ def test_plateau_peaks_where_it_begins() -> None:
     assert place(of([0.0, 4.0, 4.0, 4.0]), "peak")[0] == 1
 
 
+def test_plateau_that_still_creeps_up_has_an_onset_and_no_peak() -> None:
+    # 31 indices: the last tenth is the last three; up to 27 the maximum is 8
+    creeping = [0.0, 4.0, *[8.0] * 26, 8.0, 8.0]
+    tree = of([*creeping, 8.07])
+    step, ms, note = place(tree, "onset")
+    # half of 8.07 is 0.035 above the 4 of step 1, of the 4 to the next step
+    assert (step, ms) == pytest.approx((1 + 0.035 / 4, 10 + 0.35 / 4)) and note == ""
+    assert np.isnan(place(tree, "peak")[0]) and place(tree, "peak")[2] == curves.ON_PLATEAU
+    # 0.09 of 8.09 is more than 1 %
+    assert place(of([*creeping, 8.09]), "onset")[2] == curves.NOT_SATURATED
+    # growth by the step, as with a gain of 1, also late and from a high start
+    line = np.arange(31.0)
+    for rising in (line, np.where(line < 20, NAN, line), 60 + line):
+        assert place(of(list(rising)), "onset")[2] == curves.NOT_SATURATED
+    # the only index there is has nothing before it
+    assert place(of([NAN, NAN, 5.0]), "onset")[2] == curves.NOT_SATURATED
+    assert place(of([5.0]), "onset")[2] == curves.NOT_SATURATED
+    # a resample may be empty throughout
+    assert curves.plateau(np.array([[NAN] * 4, [0.0, 8, 8, 8]])).tolist() == [False, True]
+
+
 def test_interval_is_seeded_and_covers(masking) -> None:
     first, again = (analysis.response(masking, resamples=200, seed=3) for _ in range(2))
     assert first.equals(again)
@@ -90,6 +111,25 @@ def test_bootstrap_against_brute_force() -> None:
     expected = np.percentile(curves.places(means, "onset", 0.5, True), [2.5, 97.5])
     assert note == ""
     assert np.allclose([low, high], expected, atol=0.05)
+
+
+@pytest.mark.parametrize(("steep", "kept"), [(40.0, True), (100.0, False)])
+def test_resamples_that_are_not_saturated_are_counted(steep: float, kept: bool) -> None:
+    # one stimulus of 40 rises to the end; drawn 4 times (or, if steeper, twice) it makes the
+    # mean do so: in 1.8 % (or 26 %) of resamples
+    rows = np.array([[0.0, 2, 8, 9, 6]] * 39 + [[0, 2, 8, 9, steep]])
+    rows += np.random.default_rng(0).random((40, 1))
+    low, high, note = curves.interval(rows, ("onset", 0.5, True), 0.95, 1000, 0)
+    percent = float(note.removesuffix(" % of resamples not saturated"))
+    if kept:
+        assert 1 <= percent <= 3 and 1 < low < high < 2
+    else:
+        assert 20 <= percent <= 32 and np.isnan([low, high]).all()
+
+
+def test_one_resample_of_a_thousand_is_not_zero_percent() -> None:
+    shares = (0.0004, 0.001, 0.02, 0.26)
+    assert [curves._percent(share) for share in shares] == ["0.04 %", "0.1 %", "2 %", "26 %"]
 
 
 def test_trials_of_one_stimulus_are_one_sample() -> None:

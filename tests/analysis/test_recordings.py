@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import zarr
 
-from cortexsim import analysis
+from cortexsim import analysis, schema
 from cortexsim.analysis import recording as rec
 from cortexsim.analysis.settings import Settings, settings
 from cortexsim.errors import RecordingError
@@ -68,6 +70,69 @@ def test_a_recording_without_scores_is_damaged(tmp_path: Path, make, write) -> N
     tree.dataset = tree.to_dataset().drop_vars("scores")
     with pytest.raises(RecordingError, match="is damaged: it lacks scores"):
         analysis.open(write(tree, tmp_path / "run.zarr"))
+
+
+@pytest.fixture
+def chunked(tmp_path: Path, make, write) -> Path:
+    """Two stimuli in each of four chunks, the last not whole."""
+    return write(make(stimuli=7), tmp_path / "run.zarr", chunk_trials=20)
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ("scores/c/1/0/0", r"run.zarr/scores is damaged: chunk 1 of 4 \(trials 20 to 39\) is miss"),
+        ("IT/populated/c/3/0", r"IT/populated is damaged: chunk 3 of 4 \(trials 60 to 69\)"),
+        ("label/c/0", r"run.zarr/label is damaged: chunk 0 of 1 \(trials 0 to 69\) is missing"),
+        ("time/c/0", "run.zarr/time is damaged: chunk 0 of 1 is missing: run it again"),
+        ("done/c/2", "run.zarr/done is damaged: chunk 2 of 4 is missing: run it again"),
+        ("V1", r"V1/activation is damaged: .* is missing \(and \d+ more like it\): run it again"),
+    ],
+)
+def test_a_lost_chunk_is_named(chunked: Path, lost: str, message: str) -> None:
+    analysis.open(chunked).close()
+    gone = chunked / lost
+    for file in [gone] if gone.is_file() else [f for f in gone.rglob("*") if f.is_file()]:
+        file.unlink()
+    with pytest.raises(RecordingError, match=message):
+        analysis.open(chunked)
+
+
+def test_a_chunk_cut_to_nothing_or_never_done(chunked: Path) -> None:
+    done = zarr.open_array(str(chunked / "done"), mode="r+")
+    done[3] = -1
+    message = r"damaged: chunk 3 of 4 \(trials 60 to 69\) was never written"
+    with pytest.raises(RecordingError, match=message):
+        analysis.open(chunked)
+    (chunked / "shown" / "c" / "0" / "0").write_bytes(b"")
+    with pytest.raises(RecordingError, match="shown is damaged: chunk 0 of 4"):
+        analysis.open(chunked)
+
+
+def test_verify_compares_every_chunk(chunked: Path) -> None:
+    analysis.verify(chunked)
+    changed = zarr.open_array(str(chunked / "V2" / "rms"), mode="r+")
+    changed[45, 3] = 7.0
+    analysis.open(chunked).close()
+    chunk = r"is damaged: chunk 2 of 4 \(trials 40 to 59\) is not as it was written: run it again"
+    with pytest.raises(RecordingError, match=chunk):
+        analysis.verify(chunked)
+    # bytes that no codec can make sense of
+    (chunked / "scores" / "c" / "0" / "0" / "0").write_bytes(b"nothing of the kind")
+    with pytest.raises(RecordingError, match=r"chunk 0 of 4 .* as it was written \(nor are 1 more"):
+        analysis.verify(chunked)
+
+
+def test_no_factor_may_bear_a_columns_name(masking) -> None:
+    by = ["soa_ms", "mask"]
+    tables: list[pd.DataFrame] = [
+        analysis.accuracy(masking), analysis.accuracy_over_time(masking, ["mask"]),
+        analysis.timelines(masking, by=by), analysis.response(masking, by=by, resamples=0),
+        analysis.tables(masking).accuracy,
+    ]  # fmt: skip
+    columns = {name for table in tables for name in table} - set(by)
+    assert columns <= schema.COLUMNS | schema.RESERVED
+    assert schema.COLUMNS <= columns | {"index", "summary"}
 
 
 def test_select(masking) -> None:

@@ -40,10 +40,21 @@ def test_without_factors_the_table_runs_over_time(sustained) -> None:
     assert moved.accuracy.query("summary").time_ms.tolist() == [112.5]
 
 
-def test_not_saturated_is_said(sustained) -> None:
+def test_a_plateau_has_an_onset_and_no_peak(sustained) -> None:
     tables = analysis.tables(sustained)
     last = tables.responses.set_index("area").loc["IT"]
-    assert np.isnan(last.onset_ms) and last.note == "not saturated"
+    assert last.onset_ms_low < last.onset_ms < last.onset_ms_high
+    assert np.isnan(last.peak_ms) and last.note == "no peak: plateau"
+    assert max(map(len, str(tables).splitlines())) <= 100
+
+
+def test_not_saturated_is_said(make) -> None:
+    tree = make("", stimuli=5)
+    # what adds to itself without a leak
+    tree["IT"]["rms"].values[:] = np.arange(31.0)
+    tables = analysis.tables(tree)
+    last = tables.responses.set_index("area").loc["IT"]
+    assert np.isnan(last.onset_ms) and np.isnan(last.peak_ms) and last.note == "not saturated"
     assert "not saturated" in str(tables)
 
 

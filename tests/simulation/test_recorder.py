@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 import xarray as xr
 import zarr
 
+from cortexsim import files
 from cortexsim.errors import RecordingError, SimulationError
 from cortexsim.simulation import Record, loop, recorder, simulate
 
@@ -35,7 +37,7 @@ def test_an_existing_folder_is_not_touched(network, protocol, pictures, tmp_path
     path = tmp_path / "x.zarr"
     path.mkdir()
     (path / "mine.txt").write_text("mine")
-    with pytest.raises(RecordingError, match="x.zarr exists"):
+    with pytest.raises(RecordingError, match="x.zarr is there already"):
         simulate(network, protocol, pictures(2), out=path)
     assert [file.name for file in path.iterdir()] == ["mine.txt"]
 
@@ -52,8 +54,9 @@ def test_a_place_of_its_own_each_time(network, protocol, pictures, tmp_path, mon
     ({"record": Record(areas=("V3",))}, "cannot record unknown area 'V3'; did you mean"),
     ({"record": Record(from_step=9)}, "ends at step 6"),
     ({"precision": "fp8"}, "unknown precision 'fp8'"),
-    ({"device": "cuda:99"}, "no device 'cuda:99'"),
-    ({"device": "abacus"}, "no device 'abacus'"),
+    ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
+    ({"device": "abacus"}, "unknown device 'abacus'"),
+    ({"device": torch.device("meta")}, "unknown device 'meta'"),
     ({"microbatch": 0}, "1 or more"),
     ({"trials": 3}, "ask for 4 or more"),
 ])
@@ -61,6 +64,13 @@ def test_a_bad_request_leaves_nothing(network, protocol, pictures, tmp_path, opt
     with pytest.raises(SimulationError, match=message):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_at_the_same_time_get_places_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: files.make_folder(None, "runs/x", ".zarr"), range(40)))
+    assert {path.name for path in made} == {f"x-{n}.zarr" for n in range(1, 41)}
 
 
 @pytest.mark.parametrize("options, message", [
@@ -159,19 +169,6 @@ def test_activity_that_is_not_finite(network, protocol, pictures, tmp_path, monk
     with pytest.raises(SimulationError, match="V2 is infinite or not a number at step 3"):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_protocol_longer_than_the_statistics(network, protocol, pictures, tmp_path):
-    long = type(protocol).from_text(protocol.text.replace("duration_ms: 75", "duration_ms: 250"))
-    with pytest.raises(SimulationError, match="has statistics to t = 12, .* to t = 20; calibrate"):
-        simulate(network, long, pictures(2), out=tmp_path / "x.zarr")
-    assert list(tmp_path.iterdir()) == []
-    try:
-        network.beyond = "last"
-        tree = simulate(network, long, pictures(2), out=tmp_path / "x.zarr")
-    finally:
-        network.beyond = "error"
-    assert tree.attrs["beyond"] == "last" and tree.sizes["time"] == 21
 
 
 def test_the_network_comes_back_as_it_was(network, protocol, pictures, tmp_path):

@@ -10,9 +10,11 @@ import torch
 import xarray as xr
 
 from cortexsim.errors import SimulationError
+from cortexsim.models import checkpoint
 from cortexsim.simulation import Record, simulate
 from cortexsim.simulation.layout import fitting_microbatch
 from cortexsim.simulation.plan import choose_stimuli
+from cortexsim.stimuli import datasets
 from cortexsim.stimuli.datasets import to_input
 from cortexsim.stimuli.movie import Movie
 from cortexsim.stimuli.protocol import Protocol
@@ -93,7 +95,7 @@ def test_store_opens_as_labelled_data_without_a_warning(network, protocol, pictu
         warnings.simplefilter("error")
         simulate(
             network, protocol, pictures(5), out=path, microbatch=2, record=Record(),
-            provenance={"model": "mine", "command": "cortexsim run"},
+            provenance={"command": "cortexsim run"},
         )
         tree = xr.open_datatree(path, engine="zarr")
         tree.load()
@@ -117,9 +119,21 @@ def test_store_opens_as_labelled_data_without_a_warning(network, protocol, pictu
     assert tree["shown"].values[2].tolist() == ["target"] * 2 + ["nothing"] * 5
     attrs = tree.attrs
     assert attrs["complete"] is True and attrs["protocol"] == protocol.text
-    assert (attrs["model"], attrs["command"], attrs["seed"]) == ("mine", "cortexsim run", 0)
+    assert (attrs["command"], attrs["seed"]) == ("cortexsim run", 0)
     assert (attrs["microbatch"], attrs["ms_per_step"], attrs["arrival_ms"]) == (2, 12.5, 0)
-    assert len(attrs["weights_sha256"]) == 64 and set(attrs["versions"]) >= {"torch", "zarr"}
+    assert set(attrs["versions"]) >= {"torch", "zarr"}
+
+
+def test_a_recording_names_its_network(network, tiny, protocol, pictures, tmp_path):
+    attrs = simulate(network, protocol, pictures(2), out=tmp_path / "made.zarr").attrs
+    # no file of weights: what is hashed is what the network holds
+    assert attrs["model"] == "unnamed" and "weights_sha256" not in attrs
+    assert len(attrs["state_sha256"]) == 64
+    loaded = checkpoint.load(tiny)
+    scans = datasets.load("digits", "test").take(range(2))
+    attrs = simulate(loaded.network, protocol, scans, out=tmp_path / "loaded.zarr").attrs
+    assert (attrs["model"], attrs["weights_sha256"]) == ("tiny", loaded.sha256)
+    assert "state_sha256" not in attrs
 
 
 def test_reductions_are_of_the_same_maps(network, protocol, pictures, tmp_path):

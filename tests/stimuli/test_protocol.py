@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortexsim.errors import ProtocolError
+from cortexsim.schema import COLUMNS
 from cortexsim.stimuli import masks
 from cortexsim.stimuli.protocol import Presentation, Protocol
 
@@ -136,10 +137,30 @@ def test_factors_are_crossed_in_order() -> None:
         "word=grey, soa_ms=30",
     ]
     assert len({*protocol.conditions}) == 4
-    counted = parse(HEAD + "factors: {n: [1, 3]}\n"
-                    "timeline: [{show: target, at_ms: 0, for: {steps: $n}}]\n")
+    counted = parse(HEAD + "factors: {count: [1, 3]}\n"
+                    "timeline: [{show: target, at_ms: 0, for: {steps: $count}}]\n")
     assert [counted.timeline(c).count("target") for c in counted.conditions] == [1, 3]
-    assert counted.conditions[0].factors == {"n": 1}
+    assert counted.conditions[0].factors == {"count": 1}
+
+
+def test_none_and_nothing_are_one_level() -> None:
+    text = (HEAD + "factors: {mask: [phase_scrambled, nothing]}\ntimeline:\n"
+            "  - {show: target, at_ms: 0, for_ms: 20}\n  - {show: $mask, at_ms: 20, for_ms: 10}\n")
+    protocol = parse(text)
+    assert protocol.factors == {"mask": ("phase_scrambled", "none")}
+    assert [c.factors["mask"] for c in protocol.conditions] == ["phase_scrambled", "none"]
+    assert protocol.conditions[1].name == "mask=none"
+    assert protocol.to_text() == text
+    assert problem(text.replace("phase_scrambled", "none")) == (
+        "p.yaml:4: factors.mask: the factor 'mask' has the level none twice ('nothing' is the same)"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_a_factor_bears_no_columns_name(name: str) -> None:
+    text = HEAD + f"factors:\n  {name}: [20]\ntimeline: [{{show: target, at_ms: 0, for_ms: $"
+    message = problem(text + name + "}]\n")
+    assert message.startswith(f"p.yaml:5: factors.{name}: the factor '{name}' bears")
 
 
 def test_a_duration_of_nothing_shows_nothing() -> None:
@@ -188,8 +209,8 @@ ENTRY = "timeline:\n  - {show: target, at_ms: 0, for_ms: 20}\n"
          "p.yaml:4: factors.m.0: a factor's level should be a number or a word"),
         (HEAD + "factors: {m: [a]}\ntimeline: [{show: target, at_ms: $m, until: end}]\n",
          "p.yaml:4: factors.m.0: should be a number of ms, got 'a'"),
-        (HEAD + "factors: {n: [1.5]}\ntimeline: [{show: grey, at: {steps: $n}, until: end}]\n",
-         "p.yaml:4: factors.n.0: should be a whole number of steps, got 1.5"),
+        (HEAD + "factors: {c: [1.5]}\ntimeline: [{show: grey, at: {steps: $c}, until: end}]\n",
+         "p.yaml:4: factors.c.0: should be a whole number of steps, got 1.5"),
         (HEAD.replace("10", "5") + WHOLE, "p.yaml:2: ms_per_step: 5 ms is outside the 10 to 20 ms"),
         (HEAD + WHOLE.replace("target", "nothing"), "nothing is ever shown"),
         (HEAD + "timeline: []\n", "p.yaml:4: timeline: "),

@@ -142,7 +142,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(uninterrupted, tmp_path, monkey
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_write", full)
+    monkeypatch.setattr(checkpoint.files, "write", full)
     with pytest.raises(CheckpointError, match="No space left.*one that was there before is intact"):
         checkpoint.save(tmp_path / "c", loaded.network, loaded.card, tag="2")
     assert same(tmp_path / "c", uninterrupted)

@@ -1,0 +1,93 @@
+"""What a recording has lost: chunk files that are gone, chunks that are not as they were written.
+
+A chunk file that is gone would read as NaN, which is what an empty area reads
+as; so its absence has to be looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from .. import checksums, schema
+from ..errors import RecordingError
+
+
+def check_files(tree: xr.DataTree, path: Path) -> None:
+    """Refuse a recording of which a chunk file is gone or a chunk was never done.
+
+    No data are read but ``done``, so this takes no longer for larger chunks.
+
+    Raises
+    ------
+    RecordingError
+        Naming the first array and chunk, and how many more there are.
+    """
+    if not path.is_dir():
+        # a store in one file loses all of it or nothing
+        return
+    done = tree.dataset[schema.DONE]
+    per_chunk, count = int(done.attrs["chunk_trials"]), done.size
+    trials = tree.sizes[schema.TRIAL]
+    lost = [where for array in _arrays(path) for where in _lost(array, path)]
+    if lost:
+        more = f" (and {len(lost) - 1} more like it)" if len(lost) > 1 else ""
+        raise RecordingError(f"{path}/{lost[0]} is missing{more}: run it again")
+    unwritten = np.flatnonzero(done.values == checksums.NOT_DONE).tolist()
+    if unwritten:
+        where = _chunk(unwritten[0], count, trials, per_chunk)
+        raise RecordingError(f"{path} is damaged: {where} was never written: run it again")
+
+
+def check_values(tree: xr.DataTree, path: Path) -> None:
+    """Refuse a recording of which a chunk does not agree with its checksum.
+
+    Raises
+    ------
+    RecordingError
+        Naming the first chunk, and how many more there are.
+    """
+    done = tree.dataset[schema.DONE]
+    bad = checksums.bad_chunks(path)
+    if bad:
+        per_chunk = int(done.attrs["chunk_trials"])
+        where = _chunk(bad[0], done.size, tree.sizes[schema.TRIAL], per_chunk)
+        more = f" (nor are {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise RecordingError(
+            f"{path} is damaged: {where} is not as it was written{more}: run it again"
+        )
+
+
+def _arrays(path: Path) -> Iterator[zarr.Array[Any]]:
+    """Yield the arrays of all groups, coordinates too: a label that is lost reads as 0."""
+    members = zarr.open_group(str(path), mode="r").members(max_depth=None)
+    found = {name: item for name, item in members if isinstance(item, zarr.Array)}
+    # the root's first, and of those the scores: what is named first matters most
+    for name in sorted(found, key=lambda name: (name.count("/"), name != schema.SCORES, name)):
+        yield found[name]
+
+
+def _lost(array: zarr.Array[Any], path: Path) -> Iterator[str]:
+    """Yield what to call each chunk of an array whose file is gone or holds nothing."""
+    chunks = array.shards or array.chunks
+    counts = [-(-size // chunk) for size, chunk in zip(array.shape, chunks, strict=True)]
+    folder = path / array.path
+    names: tuple[str | None, ...] = getattr(array.metadata, "dimension_names", None) or ()
+    for place in np.ndindex(*counts):
+        file = folder / array.metadata.encode_chunk_key(place)
+        if file.is_file() and file.stat().st_size:
+            continue
+        where = f"chunk {place[0]} of {counts[0]}" if place else "its only chunk"
+        if names[:1] == (schema.TRIAL,):
+            where = _chunk(place[0], counts[0], array.shape[0], chunks[0])
+        yield f"{array.path} is damaged: {where}"
+
+
+def _chunk(chunk: int, count: int, trials: int, chunk_trials: int) -> str:
+    rows = checksums.rows_of(trials, chunk_trials, chunk)
+    return f"chunk {chunk} of {count} (trials {rows.start} to {rows.stop - 1})"

@@ -1,0 +1,75 @@
+"""The checksum of each chunk of a recording, and whether a store still agrees with it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from . import schema
+
+#: What ``done`` holds for a chunk that was not written; a checksum is never negative.
+NOT_DONE = -1
+
+
+def checksum(values: Mapping[str, NDArray[Any]]) -> int:
+    """Return the CRC-32 of arrays, taken in the order of their paths."""
+    code = 0
+    for path in sorted(values):
+        array = values[path]
+        if array.dtype == np.dtypes.StringDType():
+            code = zlib.crc32("\n".join(array.ravel().tolist()).encode(), code)
+        else:
+            code = zlib.crc32(np.ascontiguousarray(array).data, code)
+    return code
+
+
+def bad_chunks(path: str | Path) -> list[int]:
+    """Return the chunks of a store that are missing or not as they were written.
+
+    Parameters
+    ----------
+    path
+        Folder of a recording, complete or not.
+
+    Returns
+    -------
+    list of int
+        Positions in ``done``; empty if all is well.
+    """
+    root = zarr.open_group(str(path), mode="r")
+    done = array_at(root, schema.DONE)
+    attrs: dict[str, Any] = dict(done.attrs)
+    arrays = {name: array_at(root, name) for name in attrs["arrays"]}
+    trials, per_chunk = arrays[schema.SCORES].shape[0], attrs["chunk_trials"]
+    written = np.asarray(done[:]).tolist()
+    return [
+        chunk for chunk, code in enumerate(written)
+        if code == NOT_DONE or code != _read(arrays, rows_of(trials, per_chunk, chunk))
+    ]
+
+
+def _read(arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
+    """Return the checksum of what is on disk, None where that cannot be decoded."""
+    try:
+        return checksum({name: np.asarray(array[rows]) for name, array in arrays.items()})
+    except (OSError, ValueError, RuntimeError, TypeError):
+        # what the codecs make of bytes that are not theirs
+        return None
+
+
+def rows_of(trials: int, chunk_trials: int, chunk: int) -> slice:
+    """Return the trials of a chunk; the last may have fewer."""
+    return slice(chunk * chunk_trials, min((chunk + 1) * chunk_trials, trials))
+
+
+def array_at(group: zarr.Group, path: str) -> zarr.Array[Any]:
+    """Return the array at a path of a group."""
+    found = group[path]
+    assert isinstance(found, zarr.Array)
+    return found

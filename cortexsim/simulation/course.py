@@ -1,0 +1,199 @@
+"""How each condition runs, and whether the network has all that it takes, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import SimulationError
+from ..graph import AreaGraph, Connection
+from ..models import engine
+from ..models.network import Network
+from ..models.transitions import TRANSITIONS
+from ..models.weights import layers
+from ..stimuli.protocol import Condition, Protocol
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one condition runs, the same for every stimulus.
+
+    Parameters
+    ----------
+    condition
+        The condition.
+    drive
+        By index, whether a frame drives the first area.
+    onset
+        Index of the first drive, at which the network's clock starts;
+        ``None`` if nothing is ever shown.
+    needed
+        By index, the areas whose state can still reach something kept.
+    """
+
+    condition: Condition
+    drive: tuple[bool, ...]
+    onset: int | None
+    needed: tuple[frozenset[str], ...]
+
+    def steps(self, graph: AreaGraph) -> Iterator[tuple[tuple[Connection, ...], frozenset[str]]]:
+        """Yield for each step from the onset what fires and which areas are then populated."""
+        if self.onset is None:
+            return
+        state = frozenset([graph.first.name])
+        for t in range(self.onset + 1, len(self.needed)):
+            firing = engine.plan(graph, t - self.onset, state, self.needed[t])
+            driven = {graph.first.name} & self.needed[t] if self.drive[t] else set[str]()
+            state = frozenset(c.target for c in firing) | driven
+            yield firing, state
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A use of statistics: a site at an index, and the area that is read for it, and when."""
+
+    site: str
+    index: int
+    source: str
+    read: int
+    course: Course
+
+
+def plan_course(
+    graph: AreaGraph, protocol: Protocol, condition: Condition, areas: Sequence[str],
+    indices: Sequence[int],
+) -> Course:
+    """Settle how a condition runs, if these areas are kept at these indices."""
+    end = indices[-1]
+    drive = tuple(protocol.drive(condition, graph.input)[: end + 1])
+    if True not in drive:
+        return Course(condition, drive, None, (frozenset(),) * (end + 1))
+    onset = drive.index(True)
+    kept, read = frozenset(indices), frozenset([*areas, graph.last.name])
+    wanted = [read if t in kept else frozenset[str]() for t in range(onset, end + 1)]
+    # windows and statistics count from the first drive, so the backward pass does too
+    needed = (frozenset[str](),) * onset + tuple(graph.needed(wanted))
+    return Course(condition, drive, onset, needed)
+
+
+def check(
+    network: Network, protocol: Protocol, courses: Sequence[Course], indices: Sequence[int],
+) -> None:
+    """See that the network has every weight and every statistic of a run.
+
+    Raises
+    ------
+    SimulationError
+        With what it lacks, and what can be done about it.
+    """
+    _check_weights(network, protocol, courses)
+    uses = _uses(network, courses, frozenset(indices))
+    known = network.statistics.known
+    exact = network.beyond == "error"
+    lacking = [use for use in uses if not any(known(use.site)[use.index if exact else 0 :
+                                                              use.index + 1])]
+    if not lacking:
+        return
+    # advice must lead somewhere: not to the next error
+    last_helps = exact and all(any(known(use.site)[: use.index]) for use in lacking)
+    limit = max((t for area in network.graph.names for t, yes in enumerate(known(area)) if yes),
+                default=-1)
+    needs = max(use.index for use in uses)
+    if limit < 0:
+        raise SimulationError(f"the network has no statistics; calibrate it to t = {needs}")
+    calibrated = _calibrated(network.graph, needs)
+    for use in lacking:
+        if use.source not in calibrated[use.read]:
+            raise SimulationError(_never(network.graph, protocol, use, calibrated, last_helps))
+    within = [use for use in lacking if use.index <= limit]
+    if within:
+        raise SimulationError(
+            f"the network has statistics to t = {limit}, but none of {within[0].site} at "
+            f"t = {within[0].index}; calibrate it anew, to t = {needs}"
+        )
+    raise SimulationError(
+        f"the network has statistics to t = {limit}, the protocol needs them to t = {needs}; "
+        + ("calibrate it for longer, shorten the protocol, or use --beyond last" if last_helps
+           else "calibrate it for longer, or shorten the protocol")
+    )
+
+
+def _check_weights(network: Network, protocol: Protocol, courses: Sequence[Course]) -> None:
+    graph, ends = network.graph, []
+    for course in courses:
+        for s, (firing, _) in enumerate(course.steps(graph), start=1):
+            if not all(graph.weight_key(c, layer, s) in network.weights
+                       for c in firing for layer in layers(c)):
+                ends.append((course.onset or 0) + s - 1)
+                break
+    if ends:
+        steps = max(len(c.needed) - 1 - c.onset for c in courses if c.onset is not None)
+        raise SimulationError(
+            f"the network has weights of its own for each step, and they end at step "
+            f"{network.steps}; the protocol takes {steps} steps from its first picture on: "
+            f"shorten it to {_when(protocol, min(ends))}"
+        )
+
+
+def _uses(
+    network: Network, courses: Sequence[Course], kept: frozenset[int],
+) -> list[_Use]:
+    """List every use of statistics in a run, each once, with the first course it comes up in."""
+    graph, found = network.graph, dict[tuple[str, int], _Use]()
+    first, last = graph.first.name, graph.last.name
+    seen = set[tuple[int, tuple[Connection, ...]]]()
+
+    def use(site: str, index: int, source: str, read: int, course: Course) -> None:
+        found.setdefault((site, index), _Use(site, index, source, read, course))
+
+    for course in courses:
+        if course.onset is None:
+            continue
+        for k in range(2, len(network.pre_net.weights) + 1):
+            use(f"pre_net:{k}", 0, first, 0, course)
+        if first == last and course.onset in kept:
+            use(last, 0, last, 0, course)
+        for s, (firing, state) in enumerate(course.steps(graph), start=1):
+            if last in state and course.onset + s in kept:
+                use(last, s, last, s, course)
+            if (s, firing) in seen:
+                continue
+            seen.add((s, firing))
+            for c in firing:
+                if TRANSITIONS[c.transition].normalized:
+                    use(c.source, s - 1, c.source, s - 1, course)
+                    for layer in range(2, c.layers + 1):
+                        use(engine.site(c, layer), s, c.source, s - 1, course)
+    return list(found.values())
+
+
+def _calibrated(graph: AreaGraph, steps: int) -> list[frozenset[str]]:
+    """Return the areas that calibration populates: with one picture, from index 0 on."""
+    return graph.populated(steps, [True] + [graph.input == "sustained"] * steps)
+
+
+def _never(
+    graph: AreaGraph, protocol: Protocol, use: _Use,
+    calibrated: Sequence[frozenset[str]], last_helps: bool,
+) -> str:
+    """Say that a picture comes when it cannot, and when it could."""
+    onset, first = use.course.onset or 0, graph.first.name
+    # activity where calibration has none stems from a drive where it has none
+    late = next(s for s in range(1, use.read + 1)
+                if use.course.drive[onset + s] and first not in calibrated[s])
+    possible = [s for s in range(1, len(calibrated)) if first in calibrated[s]]
+    near = [*[s for s in possible if s < late][-1:], *[s for s in possible if s > late][:1]]
+    advice = [f"show it at {' or '.join(_when(protocol, onset + s) for s in near)}" if near
+              else "show one picture only"]
+    if last_helps:
+        advice.append("or use --beyond last")
+    return (
+        f"a later picture at {_when(protocol, onset + late)}, as in condition "
+        f"{use.course.condition.name}, cannot be run with this {graph.input} network: it is in "
+        f"{use.source} at t = {use.read}, where calibration, which shows one picture, finds "
+        f"nothing; {', '.join(advice)}"
+    )
+
+
+def _when(protocol: Protocol, steps: int) -> str:
+    return f"{float(steps * protocol.clock.ms_per_step):g} ms (step {steps})"
