@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,11 @@ from ..stimuli import datasets
 from . import recipes
 from .batches import TrainingImages, calibration_images
 from .evaluation import evaluate
+from .finish import CALIBRATED_STEPS, dynamics, finish
 from .state import Position, Settings, interrupts, write_metrics
 
-#: Indices, and training images, of the calibration that ends a training.
-CALIBRATED_STEPS, CALIBRATION_IMAGES = 64, 5000
-#: The same after each epoch, for the accuracy on held-out images; fewer, to be quick.
+#: Training images of the calibration after each epoch, for the accuracy on held-out images;
+#: fewer than at the end, to be quick.
 EPOCH_CALIBRATION_IMAGES = 1000
 
 
@@ -101,7 +100,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "name": name or out.name,
         "class_names": list(data.classes),
         "data": {"dataset": settings.dataset, "training_images": len(data)},
-        "dynamics": _dynamics(graph),
+        "dynamics": dynamics(graph),
         "settings": asdict(settings),
         "command": command,
         "hardware": devices.hardware(device),
@@ -240,59 +239,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             if interrupted.is_set():
                 raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
                                   f"Go on with: cortexsim train --resume {out}")
-    return _finish(network, card, at, out, data, data_root, progress, calibrate_to)
-
-
-def _finish(network: Network, card: dict[str, Any], at: Position, out: Path,
-            data: datasets.Dataset, data_root: Path | None, progress: bool,
-            steps: int) -> Path:
-    """Calibrate far beyond the trained time, test once, and write the network alone."""
-    seed = card["settings"]["seed"]
-    if any(network.graph.weight_sharing(c) == "per-step" for c in network.graph.connections):
-        steps = network.steps
-    write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
-    images = calibration_images(data, CALIBRATION_IMAGES, seed)
-    with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
-        reached = calibrate(network, images, steps, on_step=lambda t: bar.update())
-    if reached < network.graph.readout_time:
-        raise SimulationError(
-            f"activity is infinite or not a number from step {reached + 1} on, before the readout "
-            f"at {network.graph.readout_time}: a gain of 1 or less may help. The weights are in "
-            f"{out}, without statistics")
-    if reached < steps:
-        warnings.warn(f"activity is infinite or not a number from step {reached + 1} on; "
-                      f"calibrated to {reached}", stacklevel=2)
-        steps = reached
-    card["calibration"] = {"images": len(images), "seed": seed, "steps": steps,
-                           "input": network.graph.input}
-    dataset = card["data"]["dataset"]
-    family = [dataset] + [other for other in datasets.REGISTRY
-                          if other != dataset and other.split("-")[0] == dataset.split("-")[0]]
-    times = network.graph.readout_times(steps)
-    card["test_accuracy"] = {}
-    for other in family:
-        test = datasets.load(other, "test", root=data_root)
-        accuracy = evaluate(network, test, times, progress=progress)
-        card["test_accuracy"][other] = {str(t): round(value, 4) for t, value in accuracy.items()}
-    card["history"] = at.history
-    card["seconds"] = round(at.seconds, 1)
-    card.pop("position", None)
-    network.to(memory_format=torch.contiguous_format)
-    return checkpoint.save(out, network, card)
-
-
-def _dynamics(graph: AreaGraph) -> str:
-    """Say what the lateral shortcuts make of the past, for the card."""
-    gains = {c.gain for c in graph.connections
-             if c.shortcut == "identity" and "lateral" in graph.kinds(c)}
-    if not gains:
-        return "no lateral identity shortcuts"
-    if gains == {1.0}:
-        return "gain 1 on lateral shortcuts, the paper's: activity grows, late input counts less"
-    if max(gains) < 1:
-        return (f"leaky, gain {', '.join(f'{gain:g}' for gain in sorted(gains))} on lateral "
-                "shortcuts: late input counts, and in the end a mask or a blank erases everything")
-    return f"gains {', '.join(f'{gain:g}' for gain in sorted(gains))} on lateral shortcuts"
+    return finish(network, card, at, out, data, data_root, progress, calibrate_to)
 
 
 def _optimizer(network: nn.Module, recipe: recipes.Recipe,
