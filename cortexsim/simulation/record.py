@@ -145,7 +145,7 @@ def sample_units(
 
 
 def _interleave(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    bits = range(max(int(rows.max()), int(columns.max())).bit_length())
+    bits = range(max(int(np.max(rows)), int(np.max(columns))).bit_length())
     code = np.zeros_like(rows)
     for bit in bits:
         code |= ((rows >> bit & 1) << (2 * bit + 1)) | ((columns >> bit & 1) << (2 * bit))

@@ -65,7 +65,7 @@ class Dataset:
                 f"data set '{self.name}': {len(self.images)} images, but labels of shape "
                 f"{self.labels.shape} and {len(self.ids)} ids"
             )
-        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < len(
+        if self.labels.size and not 0 <= np.min(self.labels) <= np.max(self.labels) < len(
             self.classes
         ):
             raise DatasetError(f"data set '{self.name}': a label names no class")
