@@ -322,7 +322,7 @@ def test_models():
 
 
 def test_training_prints_where_the_network_is_and_how_to_run_it(folder, monkeypatch):
-    monkeypatch.setattr("cortexsim.training.loop.CALIBRATION_IMAGES", 20)
+    monkeypatch.setattr("cortexsim.training.finish.CALIBRATION_IMAGES", 20)
     said = works("train --dataset digits-clean --holdout 1373 --batch-size 32 --epochs 1 "
                  "--areas V1,IT --channels 2,2 --sizes 8,4 --readout-time 2 --device cpu "
                  "--precision float32")
