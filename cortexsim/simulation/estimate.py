@@ -83,7 +83,7 @@ def estimate(
         device=device, precision=precision, microbatch=microbatch,
     )
     layout = plan.layout
-    batches = layout.chunks * max(2, layout.microbatch)
+    batches = layout.chunks * (layout.microbatch + layout.microbatch % 2)
     return Estimate(
         layout.trials, layout.stimuli, layout.conditions, layout.indices[-1],
         layout.bytes_on_disk, _peak_memory(plan),
@@ -117,7 +117,7 @@ def _peak_memory(plan: Plan) -> int:
     # one condition's kept values, before they go to the buffers, and stacked
     waiting = 2 * layout.chunk_bytes // layout.conditions
     units = sum(area.channels * area.height * area.width for area in graph.areas)
-    activity = 4 * units * max(2, layout.microbatch) * _COPIES
+    activity = 4 * units * (layout.microbatch + layout.microbatch % 2) * _COPIES
     return _process_bytes() + layout.chunk_bytes + largest + waiting + activity
 
 

@@ -53,11 +53,12 @@ class Plan:
     def batch(self, chunk: int) -> list[int]:
         """Return the stimuli of a chunk, padded to a whole batch by its first one.
 
-        A batch of one is never run: its convolutions have other bits.
+        An odd batch is never run: the convolutions of one image have other bits, and
+        on two threads so have some deconvolutions of 3, 5, 7 or 15 (torch 2.15).
         """
         size = self.layout.microbatch
         stimuli = list(range(chunk * size, min((chunk + 1) * size, self.layout.stimuli)))
-        return stimuli + stimuli[:1] * (max(2, size) - len(stimuli))
+        return stimuli + stimuli[:1] * (size + size % 2 - len(stimuli))
 
 
 def prepare(
