@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from cortexsim.graph import AreaGraph
 from cortexsim.models import Network, calibrate, save
 from cortexsim.stimuli import datasets
+
+# The same examples each time, on slow machines too. To look for new ones:
+# pytest --hypothesis-profile default
+settings.register_profile("cortexsim", derandomize=True, deadline=None, database=None)
+settings.load_profile("cortexsim")
 
 #: Eight steps of two conditions: quick to run, and long enough to reach the last area.
 SHORT = """\
