@@ -120,7 +120,10 @@ class Source:
     augmentation: dict[str, Any]
 
 
-_DIGITS = {"shift": 2, "rotate": 10, "scale": 0.1, "background": 128}
+#: The grey on which digits lie, as near to the middle of 0 to 255 as a pixel can be.
+GREY = 128
+
+_DIGITS = {"shift": 2, "rotate": 10, "scale": 0.1, "background": GREY}
 #: Every data set that can be named.
 REGISTRY: dict[str, Source] = {
     "digits": Source("digits", 137, (1, 32, 32), {}, _DIGITS),

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..errors import DatasetError
-from .datasets import Dataset, split_rows
+from .datasets import GREY, Dataset, split_rows
 
 #: The first scans train, the last test: a split by writers, the hard one.
 TRAINING, TEST = 1437, 360
@@ -24,9 +24,6 @@ SIZE = 32
 #: a person no longer finds most targets; a small feedforward network trained in this clutter
 #: names 96-99 % of the validation scans right (all of them when clean), 93-97 % with 20.
 DEBRIS, FRAGMENT = 16, 10
-
-#: Background, as near to the middle of 0 to 255 as a pixel can be.
-GREY = 128
 
 #: Mixed into the seed, so that no other use of the same seed draws the same numbers.
 _STREAM = 0x646562726973

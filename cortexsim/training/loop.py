@@ -108,7 +108,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
                      "python": platform.python_version()},
     }
     with devices.exact(device):
-        return _run(network, card, Position(), {}, out, data_root, progress, calibrate_to)
+        return _run(network, card, Position(), {}, data, out, data_root, progress, calibrate_to)
 
 
 def resume(folder: Path, *, data_root: Path | None = None, device: str | None = None,
@@ -147,18 +147,20 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     if device is not None:
         card["settings"] = {**card["settings"], "device": device}
     position = Position(**card.pop("position"))
-    with devices.exact(devices.device(card["settings"]["device"])):
-        return _run(loaded.network, card, position, loaded.training, loaded.folder, data_root,
-                    progress, calibrate_to)
+    settings = Settings(**card["settings"])
+    data = datasets.load(settings.dataset, "train", root=data_root, holdout=settings.holdout)
+    with devices.exact(devices.device(settings.device)):
+        return _run(loaded.network, card, position, loaded.training, data, loaded.folder,
+                    data_root, progress, calibrate_to)
 
 
 def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],
-         out: Path, data_root: Path | None, progress: bool, calibrate_to: int) -> Path:
+         data: datasets.Dataset, out: Path, data_root: Path | None, progress: bool,
+         calibrate_to: int) -> Path:
     settings = Settings(**card["settings"])
     assert settings.epochs and settings.batch_size and settings.readouts and settings.precision
     recipe, device = recipes.get(settings.recipe), devices.device(settings.device)
     holdout = settings.holdout or 0
-    data = datasets.load(settings.dataset, "train", root=data_root, holdout=holdout)
     held_out = datasets.load(settings.dataset, "validation", root=data_root,
                              holdout=holdout) if holdout else None
     images = TrainingImages(data, holdout, settings.seed, device)
