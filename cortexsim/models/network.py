@@ -17,7 +17,7 @@ from . import engine
 from .ends import PostNet, PreNet
 from .engine import State
 from .statistics import EPSILON, Statistics
-from .transitions import TRANSITIONS
+from .transitions import layer_stride, resample
 from .weights import initial_weights
 
 
@@ -46,12 +46,13 @@ class Network(nn.Module):
         self.classes = classes
         self.steps = steps or graph.readout_time
         self.pre_net = PreNet(graph, seed)
-        self.post_net = PostNet(graph.last.channels, classes, seed)
+        self.post_net = PostNet(graph.last.channels, classes, seed,
+                                normalize=graph.post_net == "bn-relu-pool-fc")
         self.weights = nn.ParameterDict(initial_weights(graph, self.steps, seed))
         self.statistics = Statistics(
             {area.name: area.channels for area in graph.areas}
-            | {engine.site(c, layer): graph.middle_channels(c) for c in graph.connections
-               if TRANSITIONS[c.transition].normalized for layer in range(2, c.layers + 1)}
+            | {engine.site(c, layer): engine.site_channels(graph, c, layer)
+               for c in graph.connections for layer in engine.sites(c)}
             | self.pre_net.sites()
         )
 
@@ -97,7 +98,7 @@ class Network(nn.Module):
         wanted = [{last} if t in times else set() for t in range(times[-1] + 1)]
         needed = self.graph.needed(wanted)
         drive = self.drive(images)
-        state = {self.graph.first.name: drive}
+        state = self.initial_state(drive=drive)
         scores = {}
         for t in range(times[-1] + 1):
             if t > 0:
@@ -107,9 +108,22 @@ class Network(nn.Module):
                 scores[t] = self.readout(state, t)
         return scores
 
-    def initial_state(self, frame: Tensor | None = None) -> State:
-        """Return the state at index 0: the first area holds the frame's drive, if there is one."""
-        return {} if frame is None else {self.graph.first.name: self.drive(frame)}
+    def initial_state(self, frame: Tensor | None = None, *, drive: Tensor | None = None) -> State:
+        """Return the state at index 0: the first area holds the frame's drive, if there is one.
+
+        Parameters
+        ----------
+        frame
+            Images, shape (batch, channels, height, width).
+        drive
+            In place of a frame, what the pre-net made of it.
+        """
+        if frame is not None:
+            drive = self.drive(frame)
+        if drive is None:
+            return {}
+        first = self.graph.first.name
+        return {first: engine.activate(self.graph, first, drive)}
 
     def step(self, state: State, s: int, frame: Tensor | None = None, *,
              drive: Tensor | None = None, areas: Collection[str] | None = None) -> State:
@@ -142,7 +156,8 @@ class Network(nn.Module):
         first = self.graph.first.name
         if drive is not None and first in wanted:
             sums.setdefault(first, []).append(drive)
-        return {area: engine.add(sums[area]) for area in self.graph.names if area in sums}
+        return {area: engine.activate(self.graph, area, engine.add(sums[area]))
+                for area in self.graph.names if area in sums}
 
     def drive(self, frame: Tensor, layers: int | None = None) -> Tensor:
         """Return what the pre-net makes of images.
@@ -159,11 +174,15 @@ class Network(nn.Module):
         Tensor
             Shape (batch, *shape of the first area).
         """
-        x = frame
-        for k, weight in enumerate(self.pre_net.weights[:layers], start=1):
+        net, count = self.pre_net, len(self.pre_net.weights)
+        x = torch.addcmul(net.offset, frame, net.factor) if net.own_range else frame
+        for k, weight in enumerate(net.weights[:layers], start=1):
             x = x if k == 1 else F.relu(self.normalize(x, [f"pre_net:{k}"], 0))
-            last = k == len(self.pre_net.weights)
-            x = F.conv2d(x, weight, stride=self.pre_net.stride if last else 1, padding=1)
+            x = resample(x, weight, net.stride if k == count else (1, 1))
+        if layers is None and net.normalize:
+            x = F.relu(self.normalize(x, [f"pre_net:{count + 1}"], 0))
+        if layers is None and net.pool > 1:
+            x = F.max_pool2d(x, 3, net.pool, padding=1)
         return x
 
     def readout(self, state: State, t: int) -> Tensor:
@@ -182,12 +201,14 @@ class Network(nn.Module):
                 f"{times}"
             )
         x, net = state[last], self.post_net
-        if self.training:
+        if not net.normalize:
+            pass
+        elif self.training:
             x = F.batch_norm(x, None, None, net.scale, net.shift, training=True, eps=EPSILON)
         else:
             scale, shift = self.statistics.scale_shift(last, t)
             x = _affine(x, net.scale * scale, net.scale * shift + net.shift)
-        pooled = F.relu(x).mean(dim=(2, 3))
+        pooled = (F.relu(x) if net.normalize else x).mean(dim=(2, 3))
         if self.training:
             return F.linear(pooled, net.weight, net.bias)
         # matrix products sum in another order for other batches; in float64 the
@@ -208,9 +229,14 @@ class Network(nn.Module):
 
     @property
     def statistics_limit(self) -> int:
-        """The last index for which the last area has statistics, -1 if there is none."""
-        known = self.statistics.known(self.graph.last.name)
-        return max((t for t, yes in enumerate(known) if yes), default=-1)
+        """The last index to which there are statistics for the readout, -1 if there is none."""
+        # where the post-net has none of its own, those of what leads into the last area
+        last = self.graph.last.name
+        sites = [last] if self.post_net.normalize else [
+            engine.site(c, layer) for c in self.graph.connections if c.target == last
+            for layer in engine.sites(c)]
+        return max((t for site in sites for t, yes in enumerate(self.statistics.known(site))
+                    if yes), default=-1)
 
     # --- what the engine and calibration call
 
@@ -230,6 +256,29 @@ class Network(nn.Module):
             )
         weight: Tensor = self.weights[key]
         return weight
+
+    def convolve(self, x: Tensor, connection: Connection, layer: int, s: int, *,
+                 normalize: bool = True) -> Tensor:
+        """Apply one layer of a ``cbr`` transition, or its projection (0), and its normalization.
+
+        Parameters
+        ----------
+        x
+            Shape (batch, channels, height, width).
+        connection, layer, s
+            Which, and the step.
+        normalize
+            Whether to normalize the result (calibration measures it before).
+        """
+        site = engine.site(connection, layer + 1 if layer else 0)
+        weight, bias = self.weight(connection, layer, s), None
+        stride = self.graph.stride(connection) if not layer else layer_stride(
+            self.graph, connection, layer)
+        if normalize and not self.training:
+            scale, bias = self.scale_shift([site], s)
+            weight = weight * scale[:, None, None, None]
+        x = resample(x, weight, stride, bias=bias)
+        return self.normalize(x, [site], s) if normalize and self.training else x
 
     def scale_shift(self, sites: list[str], index: int) -> tuple[Tensor, Tensor]:
         """Return the normalization of channels that belong to one site or several, joined."""

@@ -149,21 +149,22 @@ def _uses(
     for course in courses:
         if course.onset is None:
             continue
-        for k in range(2, len(network.pre_net.weights) + 1):
-            use(f"pre_net:{k}", 0, first, 0, course)
-        if first == last and course.onset in kept:
+        for place in network.pre_net.sites():
+            use(place, 0, first, 0, course)
+        reads = network.post_net.normalize
+        if reads and first == last and course.onset in kept:
             use(last, 0, last, 0, course)
         for s, (firing, state) in enumerate(course.steps(graph), start=1):
-            if last in state and course.onset + s in kept:
+            if reads and last in state and course.onset + s in kept:
                 use(last, s, last, s, course)
             if (s, firing) in seen:
                 continue
             seen.add((s, firing))
             for c in firing:
-                if TRANSITIONS[c.transition].normalized:
+                if TRANSITIONS[c.transition].normalization == "before":
                     use(c.source, s - 1, c.source, s - 1, course)
-                    for layer in range(2, c.layers + 1):
-                        use(engine.site(c, layer), s, c.source, s - 1, course)
+                for layer in engine.sites(c):
+                    use(engine.site(c, layer), s, c.source, s - 1, course)
     return list(found.values())
 
 

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError, unknown
+from ..schema import INPUT_MEAN, INPUT_SCALE
 
 Split = Literal["train", "validation", "test"]
-
-#: Every data set is brought to the same range; a grey of 127.5 becomes 0.
-INPUT_MEAN = 0.5
-INPUT_SCALE = 0.25
 
 
 @dataclass(frozen=True)

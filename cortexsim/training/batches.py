@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..schema import INPUT_MEAN, INPUT_SCALE
 from ..stimuli import datasets, digits
-from ..stimuli.datasets import INPUT_MEAN, INPUT_SCALE, Dataset
+from ..stimuli.datasets import Dataset
 
 #: Fragments of debris in the renderings of each scan that make up one epoch.
 DEBRIS = (0, 0, 8, 12, 16, 16, 16, 20)

@@ -89,7 +89,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
             f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
         )
     data = datasets.load(settings.dataset, "train", root=data_root, holdout=settings.holdout)
-    if data.images.shape[1:] != graph.image:
+    if not graph.takes(data.images.shape[1:]):
         raise SimulationError(
             f"the images of {settings.dataset} are {data.images.shape[1:]} (channels, height, "
             f"width), the graph takes {graph.image}: choose another data set, or set 'image' in "
