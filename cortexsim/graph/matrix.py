@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING
 
 from . import geometry
@@ -56,8 +56,8 @@ def describe(graph: AreaGraph) -> str:
                       for a in graph.areas)
     image = by(graph.image) if len(graph.image) > 1 else f"{graph.image[0]} channels, any size"
     lines = [
-        f"{graph.name or 'area graph'}: {len(graph.areas)} areas, "
-        f"{len(graph.connections)} connections",
+        f"{graph.name or 'area graph'}: {_count(graph.areas, 'area')}, "
+        f"{_count(graph.connections, 'connection')}",
         f"areas    {areas}",
         f"image    {image}, {graph.input} input, {pre_net(graph)}",
         f"weights  {graph.weights}, readout at step {graph.readout_time}"
@@ -81,6 +81,10 @@ def pre_net(graph: AreaGraph) -> str:
         words += f" {net.kernel}x{net.kernel}"
     words += ", BN-ReLU" if net.normalize else ""
     return words + (", max-pool" if net.pool > 1 else "")
+
+
+def _count(parts: Sized, word: str) -> str:
+    return f"{len(parts)} {word}{'s' * (len(parts) != 1)}"
 
 
 def notes(graph: AreaGraph) -> list[str]:
