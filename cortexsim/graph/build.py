@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import GraphError, unknown
 from .core import AreaGraph
+from .normalization import Normalization
 from .parts import Area, Connection, PreNet
 
 CONNECTIVITY = ("adjacent", "full")
@@ -28,6 +29,7 @@ def chain(
     readout_time: int = 10,
     image: tuple[int, ...] = (3, 32, 32),
     pre_net: PreNet | None = None,
+    normalization: Normalization | None = None,
     name: str = "",
 ) -> AreaGraph:
     """Connect areas in order; see :meth:`AreaGraph.chain`."""
@@ -57,6 +59,7 @@ def chain(
     return AreaGraph(
         areas, tuple(connections), image=image, input=input, weights=weights,
         readout_time=readout_time, pre_net=pre_net, name=name,
+        normalization=normalization or Normalization(),
     )
 
 

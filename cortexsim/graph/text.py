@@ -17,6 +17,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from .. import yamlio
 from ..errors import GraphError
 from .core import AreaGraph
+from .normalization import Normalization
 from .parts import Area, Connection, PreNet
 from .validate_parts import InvalidPartError
 
@@ -81,6 +82,13 @@ class PreNetText(_Strict):
     std: list[float] | None = None
 
 
+class NormalizationText(_Strict):
+    """The key ``normalization``."""
+
+    statistics: str = Normalization.statistics
+    scale_shift: str = Normalization.scale_shift
+
+
 class GraphText(_Strict):
     """A whole area graph."""
 
@@ -98,6 +106,7 @@ class GraphText(_Strict):
     readout_time: Count = 10
     pre_net: PreNetText = PreNetText()
     post_net: str = "bn-relu-pool-fc"
+    normalization: NormalizationText = NormalizationText()
 
 
 #: Keys that make the connections by rule, in place of a list of them.
@@ -127,6 +136,8 @@ def _build(document: yamlio.Document) -> AreaGraph:
         for name, area in read.areas.items()
     ]
     pre_net = _at(document, ("pre_net",), partial(PreNet, **read.pre_net.model_dump()))
+    normalization = _at(document, ("normalization",),
+                        partial(Normalization, **read.normalization.model_dump()))
     if read.connections is None:
         connections = _by_rule(read, document)
     else:
@@ -138,7 +149,7 @@ def _build(document: yamlio.Document) -> AreaGraph:
     return _at(document, (), lambda: AreaGraph(
         tuple(areas), tuple(connections), image=tuple(read.image), input=read.input,
         weights=read.weights, readout_time=read.readout_time, pre_net=pre_net,
-        post_net=read.post_net, name=read.name,
+        post_net=read.post_net, normalization=normalization, name=read.name,
     ))
 
 
@@ -195,6 +206,7 @@ def _refuse_rules(read: GraphText, document: yamlio.Document) -> None:
 def to_dict(graph: AreaGraph) -> dict[str, Any]:
     """Return a graph as plain JSON; see :meth:`AreaGraph.to_dict`."""
     pre_net = {"layers": graph.pre_net.layers} | _unusual(graph.pre_net, PreNet())
+    normalization = graph.normalization.to_dict()  # older graphs keep their hash
     return {
         **({"name": graph.name} if graph.name else {}),
         "areas": {area.name: list(area.shape) if area.activation == "none" else
@@ -207,6 +219,7 @@ def to_dict(graph: AreaGraph) -> dict[str, Any]:
         "readout_time": graph.readout_time,
         "pre_net": pre_net,
         **({"post_net": graph.post_net} if graph.post_net != AreaGraph.post_net else {}),
+        **({"normalization": normalization} if normalization else {}),
     }
 
 
@@ -249,6 +262,8 @@ def to_yaml(graph: AreaGraph) -> str:
     tree["areas"] = CommentedMap({name: _flow(area) for name, area in data["areas"].items()})
     tree["connections"] = CommentedSeq(_flow(connection) for connection in data["connections"])
     tree["image"], tree["pre_net"] = _flow(data["image"]), _flow(data["pre_net"])
+    if "normalization" in data:
+        tree["normalization"] = _flow(data["normalization"])
     writer = YAML(typ="rt", pure=True)
     writer.width = 200
     writer.indent(mapping=2, sequence=4, offset=2)

@@ -47,22 +47,6 @@ def site(connection: Connection, layer: int) -> str:
     return f"{connection.name}:{layer}"
 
 
-def sites(connection: Connection) -> list[int]:
-    """Return the layers that have a :func:`site` of their own."""
-    kind = TRANSITIONS[connection.transition].normalization
-    if kind == "none":
-        return []
-    if kind == "before":
-        return list(range(2, connection.layers + 1))
-    projection = [0] if connection.shortcut == "projection" else []
-    return [*projection, *range(2, connection.layers + 2)]
-
-
-def site_channels(graph: AreaGraph, connection: Connection, layer: int) -> int:
-    """Return the channels of a :func:`site`."""
-    return graph.channels(connection)[layer - 1]  # of layer 0 the last: those of the target
-
-
 def activate(graph: AreaGraph, area: str, x: Tensor) -> Tensor:
     """Apply an area's activation to what was summed in it."""
     return F.relu(x) if graph.area(area).activation == "relu" else x

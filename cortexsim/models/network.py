@@ -5,7 +5,8 @@ State goes in and comes out: ``step(state, s, frame)`` returns the state at inde
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, GraphError
 from ..graph import AreaGraph, Connection
-from . import engine
+from . import engine, normalization
 from .ends import PostNet, PreNet
 from .engine import State
+from .normalization import ScaleShift
 from .statistics import EPSILON, Statistics
 from .transitions import layer_stride, resample
 from .weights import initial_weights
@@ -49,12 +51,9 @@ class Network(nn.Module):
         self.post_net = PostNet(graph.last.channels, classes, seed,
                                 normalize=graph.post_net == "bn-relu-pool-fc")
         self.weights = nn.ParameterDict(initial_weights(graph, self.steps, seed))
-        self.statistics = Statistics(
-            {area.name: area.channels for area in graph.areas}
-            | {engine.site(c, layer): engine.site_channels(graph, c, layer)
-               for c in graph.connections for layer in engine.sites(c)}
-            | self.pre_net.sites()
-        )
+        self.affine = ScaleShift(graph, self.steps, self.pre_net.sites())
+        self.statistics = Statistics(normalization.sites(graph) | self.pre_net.sites(),
+                                     shared=graph.normalization.statistics == "shared")
 
     # --- what a user calls
 
@@ -228,15 +227,28 @@ class Network(nn.Module):
         self.statistics.beyond = rule
 
     @property
-    def statistics_limit(self) -> int:
-        """The last index to which there are statistics for the readout, -1 if there is none."""
+    def statistics_limit(self) -> float:
+        """The last index to which there are statistics for the readout.
+
+        -1 if there is none, infinite if they are shared.
+        """
         # where the post-net has none of its own, those of what leads into the last area
         last = self.graph.last.name
         sites = [last] if self.post_net.normalize else [
-            engine.site(c, layer) for c in self.graph.connections if c.target == last
-            for layer in engine.sites(c)]
-        return max((t for site in sites for t, yes in enumerate(self.statistics.known(site))
-                    if yes), default=-1)
+            site for c in self.graph.connections if c.target == last
+            for site, _ in normalization.uses(c, 1) if site not in self.graph.names]
+        return max(map(self.statistics.limit, sites), default=math.inf)
+
+    @property
+    def weights_limit(self) -> float:
+        """The last step that weights, scales and shifts allow: infinite if none belong to a step.
+
+        Scales and shifts allow any with ``beyond`` ``"last"``.
+        """
+        graph = self.graph
+        ends = any(graph.weight_sharing(c) == "per-step" for c in graph.connections) or (
+            graph.normalization.scale_shift == "time-specific" and self.beyond == "error")
+        return self.steps if ends else math.inf
 
     # --- what the engine and calibration call
 
@@ -281,17 +293,36 @@ class Network(nn.Module):
         return self.normalize(x, [site], s) if normalize and self.training else x
 
     def scale_shift(self, sites: list[str], index: int) -> tuple[Tensor, Tensor]:
-        """Return the normalization of channels that belong to one site or several, joined."""
-        pairs = [self.statistics.scale_shift(site, index) for site in sites]
-        if len(pairs) == 1:
-            return pairs[0]
-        return torch.cat([scale for scale, _ in pairs]), torch.cat([shift for _, shift in pairs])
+        """Return the normalization of channels that belong to one site or several, joined.
+
+        With the learned scale and shift, if the graph has them.
+        """
+        pairs = [self._scale_shift(site, index) for site in sites]
+        return _join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs])
+
+    def _scale_shift(self, site: str, index: int) -> tuple[Tensor, Tensor]:
+        scale, shift = self.statistics.scale_shift(site, index)
+        learned = self.affine.at(site, index, self.beyond)
+        if learned is None:
+            return scale, shift
+        return learned[0] * scale, learned[0] * shift + learned[1]
 
     def normalize(self, x: Tensor, sites: list[str], index: int) -> Tensor:
-        """Normalize by the batch in training, by the statistics of the sites otherwise."""
-        if self.training:
-            return F.batch_norm(x, None, None, training=True, eps=EPSILON)
-        return _affine(x, *self.scale_shift(sites, index))
+        """Normalize by the batch in training, by the statistics of the sites otherwise.
+
+        Then scale and shift, if the graph has that.
+        """
+        if not self.training:
+            return _affine(x, *self.scale_shift(sites, index))
+        pairs = [pair for site in sites
+                 if (pair := self.affine.at(site, index, self.beyond)) is not None]
+        scale, shift = ((_join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs]))
+                        if pairs else (None, None))
+        return F.batch_norm(x, None, None, scale, shift, training=True, eps=EPSILON)
+
+
+def _join(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
