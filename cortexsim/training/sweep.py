@@ -25,7 +25,7 @@ import pandas as pd
 from .. import files
 from ..errors import CheckpointError, SimulationError
 from ..graph import AreaGraph
-from ..models import checkpoint
+from ..models import Network, checkpoint, parameter_count
 from .finish import CALIBRATION_IMAGES
 from .loop import resume, train
 from .state import Settings
@@ -34,8 +34,9 @@ from .state import Settings
 #: rows with any of :data:`COLUMNS` (``split``, ``condition``, ``time``, ``error``).
 Measure = Callable[[checkpoint.Loaded, Path | None], pd.DataFrame]
 
-#: Of the tidy table. ``time`` is the readout time in steps, ``error`` in percent;
-#: ``condition`` is empty but for measures that vary something.
+#: Of the tidy table. ``parameters`` are those that reach the readout, ``time`` is the readout
+#: time in steps, ``error`` in percent; ``condition`` is empty but for measures that vary
+#: something.
 COLUMNS = ["configuration", "seed", "parameters", "epoch", "split", "condition", "time", "error",
            "loss"]
 
@@ -158,18 +159,22 @@ def table(configurations: Sequence[Configuration], root: Path,
         time, and what was measured. Trainings that are not finished are left out.
     """
     rows: list[pd.DataFrame] = []
+    parameters: dict[str, int] = {}
     for seed in seeds:
         for configuration in configurations:
             folder = configuration.folder(root, seed)
             if not _finished(configuration, folder, seed):
                 continue
             card = checkpoint.read_card(folder)
+            if configuration.name not in parameters:
+                network = Network(configuration.graph, classes=len(card["class_names"]))
+                parameters[configuration.name] = parameter_count(network)
             found = [_from_card(card)]
             found += [pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=["nan"])
                       for name, _ in configuration.measures
                       if (folder / f"{name}.csv").exists()]
             rows += [part.assign(configuration=configuration.name, seed=seed,
-                                 parameters=card["parameters"]) for part in found]
+                                 parameters=parameters[configuration.name]) for part in found]
     if not rows:
         return pd.DataFrame(columns=COLUMNS)
     whole = pd.concat([part.reindex(columns=COLUMNS) for part in rows], ignore_index=True)
