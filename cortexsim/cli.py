@@ -254,8 +254,10 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
                              else "which graph? give its NAME; cortexsim graph --list has some")
         for preset in presets.names():
             found = presets.get(preset)
-            click.echo(f"{preset:24s} {' '.join(found.names)}, {len(found.connections)} "
-                       f"connections, {found.input} input, readout at {found.readout_time}")
+            count = len(found.connections)
+            click.echo(f"{preset:24s} {' '.join(found.names)}, {count} "
+                       f"connection{'s' * (count > 1)}, {found.input} input, readout at "
+                       f"{found.readout_time}")
         return
     from dataclasses import replace
 

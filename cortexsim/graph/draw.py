@@ -224,9 +224,20 @@ def _line(
 
 
 def _lines(connection: Connection) -> list[str]:
-    """Return a cell's label with the window on its own line."""
-    words = re.sub(r"x(?=\d)", "\N{MULTIPLICATION SIGN}", label(connection))
-    return words.replace(" @", "\n@").split("\n")
+    """Return a cell's label: what it computes, when, and with whom it shares weights."""
+    words, _, _ = re.sub(r"x(?=\d)", "\N{MULTIPLICATION SIGN}", label(connection)).partition(" @")
+    tie = (connection.tie,) if isinstance(connection.tie, str) else connection.tie or ()
+    tied = [f"tied: {', '.join(dict.fromkeys(tie))}"] if tie else []
+    return [words, *_when(connection), *tied]
+
+
+def _when(connection: Connection) -> list[str]:
+    first, last = connection.steps
+    if (first, last) == (1, None):
+        return []
+    if last is None:
+        return [f"from step {first}"]
+    return [f"step {first}" if first == last else f"steps {first}\N{EN DASH}{last}"]
 
 
 def _matrix(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:

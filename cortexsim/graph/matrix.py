@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sized
 from typing import TYPE_CHECKING
 
 from . import geometry
@@ -54,13 +55,17 @@ def describe(graph: AreaGraph) -> str:
     pre_net = {0: "no pre-net", 1: "pre-net of 1 convolution", 3: "pre-net of 3 convolutions"}
     image = "x".join(map(str, graph.image))
     lines = [
-        f"{graph.name or 'area graph'}: {len(graph.areas)} areas, "
-        f"{len(graph.connections)} connections",
+        f"{graph.name or 'area graph'}: {_count(graph.areas, 'area')}, "
+        f"{_count(graph.connections, 'connection')}",
         f"areas    {areas}",
         f"image    {image}, {graph.input} input, {pre_net[graph.pre_net.layers]}",
         f"weights  {graph.weights}, readout at step {graph.readout_time}",
     ]
     return "\n".join(lines + [f"note     {note}" for note in notes(graph)])
+
+
+def _count(parts: Sized, word: str) -> str:
+    return f"{len(parts)} {word}{'s' * (len(parts) != 1)}"
 
 
 def notes(graph: AreaGraph) -> list[str]:
