@@ -15,23 +15,26 @@ from torch import Tensor
 from .. import devices
 from . import engine
 from .engine import State, site
+from .frames import Frames, by_index, distinct
 from .network import Network
 from .transitions import TRANSITIONS
 
 
-def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
+def calibrate(network: Network, images: Frames, steps: int, *, batch: int = 250,
               on_step: Callable[[int], object] = lambda t: None) -> int:
     """Compute the statistics of a network anew for the indices 0 to ``steps``.
 
     Runs in float32 (or the network's own precision), with the network's own
-    input mode and no augmentation. Memory holds the state of all images.
+    input mode and no augmentation. Memory holds the state of all images. A network
+    that was trained on sequences is calibrated on sequences.
 
     Parameters
     ----------
     network
         Its statistics are replaced; it is left in evaluation mode, ready to run.
     images
-        Training images, shape (count, channels, height, width).
+        Training images, shape (count, channels, height, width); or what drives the
+        first area at each index, a batch of that shape or None.
     steps
         The last index to calibrate.
     batch
@@ -50,13 +53,15 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
     statistics.forget()
     network.origin = {}  # no longer what a checkpoint held
     device = next(network.parameters()).device
-    chunks = [chunk.to(device) for chunk in torch.split(images, batch)]
+    frames = by_index(images, network.graph.input, steps)
+    pictures = {id(x): [chunk.to(device) for chunk in torch.split(x, batch)]
+                for x in distinct(frames)}
     with torch.no_grad(), devices.exact(device):
         for k in range(2, len(network.pre_net.weights) + 1):
-            _measure(network, f"pre_net:{k}", 0, (network.drive(x, k - 1) for x in chunks))
-        drives = [network.drive(x) for x in chunks]
-        states: list[State] = [{network.graph.first.name: drive} for drive in drives]
-        sustained = network.graph.input == "sustained"
+            _measure(network, f"pre_net:{k}", 0,
+                     (network.drive(x, k - 1) for chunks in pictures.values() for x in chunks))
+        drives = {key: [network.drive(x) for x in chunks] for key, chunks in pictures.items()}
+        states: list[State] = [{network.graph.first.name: x} for x in drives[id(frames[0])]]
         for t in range(steps + 1):
             if not all([_measure(network, area, t, (state[area] for state in states))
                         for area in states[0]]):
@@ -64,8 +69,9 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
             if t < steps:
                 if not _measure_within(network, states, t + 1):
                     return t
+                shown = drives.get(id(frames[t + 1]))
                 for i, state in enumerate(states):
-                    states[i] = network.step(state, t + 1, drive=drives[i] if sustained else None)
+                    states[i] = network.step(state, t + 1, drive=shown[i] if shown else None)
             on_step(t)
     return steps
 

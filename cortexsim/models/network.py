@@ -16,6 +16,7 @@ from ..graph import AreaGraph, Connection
 from . import engine
 from .ends import PostNet, PreNet
 from .engine import State
+from .frames import Frames, by_index, distinct
 from .statistics import EPSILON, Statistics
 from .transitions import TRANSITIONS
 from .weights import initial_weights
@@ -72,13 +73,15 @@ class Network(nn.Module):
         """
         return self.scores(images, [self.graph.readout_time])[self.graph.readout_time]
 
-    def scores(self, images: Tensor, times: Iterable[int]) -> dict[int, Tensor]:
+    def scores(self, images: Frames, times: Iterable[int]) -> dict[int, Tensor]:
         """Return class scores at several readout times from one pass.
 
         Parameters
         ----------
         images
-            Shape (batch, channels, height, width).
+            Shape (batch, channels, height, width); or a sequence: what drives the
+            first area at each index, a batch or None. One and the same tensor at
+            several indices goes through the pre-net once.
         times
             Readout times, in steps.
 
@@ -90,19 +93,24 @@ class Network(nn.Module):
         Raises
         ------
         GraphError
-            If the last area is empty at one of the times.
+            If the last area is empty at one of the times, or a sequence does not
+            begin with images.
         """
         times = sorted(set(times))
         last = self.graph.last.name
         wanted = [{last} if t in times else set() for t in range(times[-1] + 1)]
         needed = self.graph.needed(wanted)
-        drive = self.drive(images)
-        state = {self.graph.first.name: drive}
+        frames = by_index(images, self.graph.input, times[-1])
+        drives = {id(x): self.drive(x) for x in distinct(frames)}
+        state: State = {}
         scores = {}
-        for t in range(times[-1] + 1):
-            if t > 0:
-                again = drive if self.graph.input == "sustained" else None
-                state = self.step(state, t, drive=again, areas=needed[t])
+        for t, frame in enumerate(frames):
+            drive = None if frame is None else drives[id(frame)]
+            if t == 0:
+                assert drive is not None, "by_index refuses to begin with nothing"
+                state = {self.graph.first.name: drive}
+            else:
+                state = self.step(state, t, drive=drive, areas=needed[t])
             if t in times:
                 scores[t] = self.readout(state, t)
         return scores
