@@ -11,6 +11,7 @@ import click
 
 from . import __version__, files, terminal
 from .errors import CortexSimError, GraphError, Interrupted
+from .options import sequence
 from .terminal import Whole
 
 # Nothing heavy is imported before a command needs it: --help answers at once.
@@ -130,9 +131,11 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 @click.option("--batch-size", type=Whole(min=2),
               help="Images between two changes of weights [128 if fast, 64 if paper].")
 @click.option("--readouts", type=Whole(min=1),
-              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper].")
+              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper; 1 for each "
+                   "image of a sequence].")
 @click.option("--holdout", type=Whole(min=0),
               help="Training images kept for validation [137 digits, 2500 of CIFAR-10].")
+@sequence
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of weights, order, augmentation and clutter.")
 @_device
@@ -163,7 +166,8 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
         with _resumable(resumed):
             folder = training.resume(resumed, data_root=data_root, device=device)
     else:
-        settings = training.Settings(device=device, **{
+        task = choices.describe_sequence(options)
+        settings = training.Settings(device=device, sequence=task, **{
             key: options.pop(key) for key in ("dataset", "recipe", "epochs", "batch_size",
                                               "seed", "holdout", "readouts", "precision")})
         graph = choices.describe_graph(settings.dataset, options)

@@ -100,12 +100,12 @@ def prepare(
     def layout(size: int) -> Layout:
         return Layout(
             tuple(graph.area(name) for name in areas), indices, len(chosen), len(conditions),
-            size, coords, tuple(chosen.classes), record, seed,
+            size, coords, tuple(chosen.classes), record, seed, bool(protocol.others),
         )
 
     size = fitting_microbatch(microbatch, len(chosen), layout(1).chunk_bytes)
     return Plan(
-        network, Movie(protocol, chosen, seed=seed, input_mode=graph.input), chosen,
+        network, Movie(protocol, chosen, seed, graph.input, pool=images), chosen,
         layout(size), courses, seed, where, precision,
     )
 

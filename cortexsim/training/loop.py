@@ -77,7 +77,9 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         # the paper's recipe uses all training images
         holdout=settings.holdout if settings.holdout is not None or source is None
         else 0 if recipe.name == "paper" else source.holdout,
-        readouts=recipe.readouts if settings.readouts is None else settings.readouts,
+        # of each image in a sequence the last, when most is known about it
+        readouts=settings.readouts if settings.readouts is not None
+        else recipe.readouts if settings.sequence is None else 1,
         precision=devices.precision(settings.precision, device, recipe.lower_precision),
         device=str(device), sequence=settings.sequence,
     )
