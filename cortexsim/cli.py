@@ -131,8 +131,8 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 @click.option("--batch-size", type=Whole(min=2),
               help="Images between two changes of weights [128 if fast, 64 if paper].")
 @click.option("--readouts", type=Whole(min=1),
-              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper; 1 for each "
-                   "image of a sequence].")
+              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper; "
+                   "1 of each image of a sequence].")
 @click.option("--holdout", type=Whole(min=0),
               help="Training images kept for validation [137 digits, 2500 of CIFAR-10].")
 @sequence
@@ -204,17 +204,19 @@ def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
     loaded = models.load(checkpoint)
     loaded.network.beyond = beyond
     loaded.network.to(on)
-    holdout = loaded.card.get("settings", {}).get("holdout")
+    settings = training.Settings.from_card(loaded.card)
+    holdout, task = settings.holdout, settings.sequence
     images = experiment.load_images(loaded, dataset, split, data_root=data_root,
                                     holdout=holdout if split == "validation" else None)
-    accuracy = training.evaluate(loaded.network, images, times, progress=True)
+    accuracy = training.evaluate(loaded.network, images, times, task=task, progress=True)
     last = loaded.network.statistics_limit
     used = (f"calibrated to t = {last}" if max(accuracy) <= last
             else f"calibrated to t = {last}, past it normalized as there")
     click.echo(f"{loaded.name} on {images.name}, {len(images):,} {split} images; {used}")
-    click.echo("    t  accuracy")
+    click.echo("    t  accuracy" + ("  asked" if task else ""))
     for t, value in accuracy.items():
-        click.echo(f"{t:5d}  {100 * value:6.2f} %")
+        asked = f"  {task.describe(t)}" if task else ""
+        click.echo(f"{t:5d}  {100 * value:6.2f} %{asked}")
 
 
 @main.command()

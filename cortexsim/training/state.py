@@ -59,8 +59,8 @@ class Settings:
 
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> Settings:
-        """Return the settings that a checkpoint's card holds."""
-        known = card["settings"]
+        """Return the settings that a checkpoint's card holds, or the defaults if it has none."""
+        known = card.get("settings", {})
         sequence = known.get("sequence")
         return cls(**{**known, "sequence": sequence and SequenceTask(**sequence)})
 
