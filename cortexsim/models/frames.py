@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -35,8 +35,3 @@ def by_index(images: Frames, input_mode: str, last: int) -> list[Tensor | None]:
     if not len(images) or images[0] is None:
         raise GraphError("a sequence begins with images, at index 0, from which time counts")
     return [*images[: last + 1], *[None] * (last + 1 - len(images))]
-
-
-def distinct(frames: Iterable[Tensor | None]) -> list[Tensor]:
-    """Return each tensor once, in order of time: a held image passes the pre-net once."""
-    return list({id(frame): frame for frame in frames if frame is not None}.values())

@@ -36,12 +36,13 @@ class Movie:
         ``sustained``: a frame at every index of a presentation; ``onset``: at its
         first index, then nothing.
     pool
-        Where other images than the target come from; by default `dataset`.
+        Where other images than the target come from, more than are shown of them; by
+        default `dataset`.
 
     Raises
     ------
     ProtocolError
-        If the input mode is unknown, the seed negative, or the pool too small.
+        If the input mode is unknown or the seed negative.
     """
 
     def __init__(
@@ -57,11 +58,6 @@ class Movie:
         self.seed = seed
         self.input_mode = input_mode
         self.pool = dataset if pool is None else pool
-        if protocol.others >= len(self.pool):
-            raise ProtocolError(
-                f"'{protocol.name}' shows {protocol.others} images besides the target, data set "
-                f"'{self.pool.name}' has {len(self.pool)} in all: show fewer"
-            )
 
     def presentation(self, condition: Condition, t: int) -> Presentation | None:
         """Return the presentation in force at index `t`, whatever the input mode.

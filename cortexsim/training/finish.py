@@ -25,14 +25,13 @@ CALIBRATED_STEPS, CALIBRATION_IMAGES = 64, 5000
 
 def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
            data: datasets.Dataset, data_root: Path | None, progress: bool,
-           steps: int) -> Path:
+           steps: int, count: int) -> Path:
     """Calibrate far beyond the trained time, test once, and write the network alone."""
     settings, graph = Settings.from_card(card), network.graph
-    if any(graph.weight_sharing(c) == "per-step" for c in graph.connections):
-        steps = network.steps
+    steps = int(min(steps, network.weights_limit))
     write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
-    frames = calibration_frames(data, settings.task(graph), graph.input, CALIBRATION_IMAGES,
-                                settings.seed, steps)
+    frames = calibration_frames(data, settings.task(graph), graph.input, count, settings.seed,
+                                steps)
     with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
         reached = calibrate(network, frames, steps, on_step=lambda t: bar.update())
     if reached < graph.readout_time:
@@ -44,7 +43,7 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
         warnings.warn(f"activity is infinite or not a number from step {reached + 1} on; "
                       f"calibrated to {reached}", stacklevel=2)
         steps = reached
-    card["calibration"] = {"images": min(CALIBRATION_IMAGES, len(data)), "seed": settings.seed,
+    card["calibration"] = {"images": min(count, len(data)), "seed": settings.seed,
                            "steps": steps, "input": graph.input}
     dataset = card["data"]["dataset"]
     family = [dataset] + [other for other in datasets.REGISTRY
