@@ -80,6 +80,11 @@ def prepare(
     where = devices.device(device)
     precision = devices.precision(precision, where)
     _check_images(network, images)
+    if protocol.others >= len(images):
+        raise SimulationError(
+            f"protocol '{protocol.name}' shows {protocol.others} images besides the target, data "
+            f"set '{images.name}' has {len(images)} in all: show fewer"
+        )
     # with the sizes that areas have for these images
     graph = network.graph.for_image(*images.images.shape[2:])
     conditions = protocol.conditions
@@ -105,12 +110,12 @@ def prepare(
     def layout(size: int) -> Layout:
         return Layout(
             tuple(graph.area(name) for name in areas), indices, len(chosen), len(conditions),
-            size, coords, tuple(chosen.classes), record, seed,
+            size, coords, tuple(chosen.classes), record, seed, bool(protocol.others),
         )
 
     size = fitting_microbatch(microbatch, len(chosen), layout(1).chunk_bytes)
     return Plan(
-        network, Movie(protocol, chosen, seed=seed, input_mode=graph.input), chosen,
+        network, Movie(protocol, chosen, seed, graph.input, pool=images), chosen,
         layout(size), courses, seed, where, precision,
     )
 
