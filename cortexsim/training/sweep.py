@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from .. import files
-from ..errors import CheckpointError, SimulationError
+from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..models import Network, checkpoint, parameter_count
 from .finish import CALIBRATION_IMAGES
@@ -120,6 +120,8 @@ def run(configurations: Sequence[Configuration], root: Path, seeds: Iterable[int
                     if not _finished(configuration, folder, seed):
                         on_training(folder.name)
                         _train(configuration, folder, seed, data_root, command, progress)
+                except Interrupted:
+                    raise
                 except SimulationError as problem:
                     warnings.warn(f"{folder.name}: {problem}", stacklevel=2)
                     continue
