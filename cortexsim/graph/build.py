@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import GraphError, unknown
 from .core import AreaGraph
+from .normalization import Normalization
 from .parts import Area, Connection, PreNet
 
 CONNECTIVITY = ("adjacent", "full")
@@ -27,6 +28,7 @@ def chain(
     readout_time: int = 10,
     image: tuple[int, int, int] = (3, 32, 32),
     pre_net: PreNet | None = None,
+    normalization: Normalization | None = None,
     name: str = "",
 ) -> AreaGraph:
     """Connect areas in order; see :meth:`AreaGraph.chain`."""
@@ -54,6 +56,7 @@ def chain(
     return AreaGraph(
         areas, tuple(connections), image=image, input=input, weights=weights,
         readout_time=readout_time, pre_net=pre_net, name=name,
+        normalization=normalization or Normalization(),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import activity, geometry, validate, validate_parts
 from .matrix import as_html, as_text, describe
+from .normalization import Normalization
 from .parts import Area, Connection, PreNet
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class AreaGraph:
         ``"shared"`` over time, or ``"per-step"``.
     readout_time
         The step at which the last area is read.
-    pre_net
-        What turns an image into drive.
+    pre_net, normalization
+        What turns an image into drive, and how activity is normalized on its way.
     name
         For people; plays no part in :attr:`sha256`.
 
@@ -55,6 +56,7 @@ class AreaGraph:
     weights: str = "shared"
     readout_time: int = 10
     pre_net: PreNet = field(default_factory=PreNet)
+    normalization: Normalization = field(default_factory=Normalization)
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -262,8 +264,7 @@ class AreaGraph:
         shortcut, gain
             Of the self-transitions.
         **others
-            ``image``, ``input``, ``weights``, ``readout_time``, ``pre_net`` and ``name``
-            of :class:`AreaGraph`.
+            Further fields of :class:`AreaGraph`, such as ``image`` and ``input``.
 
         Raises
         ------

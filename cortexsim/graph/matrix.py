@@ -69,7 +69,7 @@ def _count(parts: Sized, word: str) -> str:
 
 
 def notes(graph: AreaGraph) -> list[str]:
-    """Return remarks on ties, leaks and coarse deconvolutions, in sentences."""
+    """Return remarks on what is out of the ordinary, in sentences."""
     ties: dict[str, list[str]] = {}
     leaks: dict[float, list[str]] = {}
     found = []
@@ -92,6 +92,8 @@ def notes(graph: AreaGraph) -> list[str]:
         f"leak with a time constant of {steps:.3g} steps: {', '.join(names)}"
         for steps, names in leaks.items()
     ]
+    found += [f"normalization: {value} {key.replace('_', ' and ')}"
+              for key, value in graph.normalization.to_dict().items()]
     return found
 
 

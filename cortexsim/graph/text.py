@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from .. import yamlio
 from ..errors import GraphError
 from .core import AreaGraph
+from .normalization import Normalization
 from .parts import Area, Connection, PreNet
 from .validate_parts import InvalidPartError
 
@@ -58,6 +59,13 @@ class PreNetText(_Strict):
     channels: Count | None = None
 
 
+class NormalizationText(_Strict):
+    """The key ``normalization``."""
+
+    statistics: str = Normalization.statistics
+    scale_shift: str = Normalization.scale_shift
+
+
 class GraphText(_Strict):
     """A whole area graph."""
 
@@ -74,6 +82,7 @@ class GraphText(_Strict):
     weights: str = "shared"
     readout_time: Count = 10
     pre_net: PreNetText = PreNetText()
+    normalization: NormalizationText = NormalizationText()
 
 
 #: Keys that make the connections by rule, in place of a list of them.
@@ -103,6 +112,8 @@ def _build(document: yamlio.Document) -> AreaGraph:
         for name, shape in read.areas.items()
     ]
     pre_net = _at(document, ("pre_net",), partial(PreNet, **read.pre_net.model_dump()))
+    normalization = _at(document, ("normalization",),
+                        partial(Normalization, **read.normalization.model_dump()))
     if read.connections is None:
         connections = _by_rule(read, document)
     else:
@@ -115,6 +126,7 @@ def _build(document: yamlio.Document) -> AreaGraph:
     return _at(document, (), lambda: AreaGraph(
         tuple(areas), tuple(connections), image=(channels, height, width), input=read.input,
         weights=read.weights, readout_time=read.readout_time, pre_net=pre_net, name=read.name,
+        normalization=normalization,
     ))
 
 
@@ -166,6 +178,7 @@ def to_dict(graph: AreaGraph) -> dict[str, Any]:
     pre_net: dict[str, int] = {"layers": graph.pre_net.layers}
     if graph.pre_net.channels is not None:
         pre_net["channels"] = graph.pre_net.channels
+    normalization = graph.normalization.to_dict()  # older graphs keep their hash
     return {
         **({"name": graph.name} if graph.name else {}),
         "areas": {area.name: list(area.shape) for area in graph.areas},
@@ -175,6 +188,7 @@ def to_dict(graph: AreaGraph) -> dict[str, Any]:
         "weights": graph.weights,
         "readout_time": graph.readout_time,
         "pre_net": pre_net,
+        **({"normalization": normalization} if normalization else {}),
     }
 
 
@@ -206,6 +220,8 @@ def to_yaml(graph: AreaGraph) -> str:
     tree["areas"] = CommentedMap({name: _flow(shape) for name, shape in data["areas"].items()})
     tree["connections"] = CommentedSeq(_flow(connection) for connection in data["connections"])
     tree["image"], tree["pre_net"] = _flow(data["image"]), _flow(data["pre_net"])
+    if "normalization" in data:
+        tree["normalization"] = _flow(data["normalization"])
     writer = YAML(typ="rt", pure=True)
     writer.width = 200
     writer.indent(mapping=2, sequence=4, offset=2)

@@ -3,6 +3,10 @@
 Index by index, everything earlier frozen: first the areas at index ``t``, then,
 layer by layer, what is normalized within step ``t + 1``; then the state moves on.
 Each number is over all images, and over the rows and columns of the map.
+
+Shared statistics are what a batch normalization that is used at every step keeps as
+its running averages: those of the indices to the readout time at which the site is
+used, measured in this same way, are averaged. From then on they hold at every index.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .. import devices
-from . import engine
+from . import engine, normalization
 from .engine import State, site
 from .network import Network
 from .transitions import TRANSITIONS
@@ -34,6 +38,8 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
         Training images, shape (count, channels, height, width).
     steps
         The last index to calibrate.
+        If statistics are shared: as far as to measure sites that come into use only
+        after the readout time, up to which all others are measured in any case.
     batch
         Images at a time; changes the result only by rounding.
     on_step
@@ -45,10 +51,28 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
         The last index that is calibrated: ``steps``, or the one before activity is
         infinite or not a number.
     """
-    statistics = network.statistics
+    statistics, graph = network.statistics, network.graph
     network.eval()
     statistics.forget()
     network.origin = {}  # no longer what a checkpoint held
+    if graph.normalization.statistics != "shared":
+        return _measure_all(network, images, steps, batch, on_step)
+    sustained, time = graph.input == "sustained", graph.readout_time
+    used = normalization.used(graph, time, sustained)
+    used[graph.last.name] = [*used.get(graph.last.name, ()), time]  # read by the post-net
+    first = [indices[0] for indices in normalization.used(graph, steps, sustained).values()]
+    enough = max(time, *first)
+    statistics.shared = False  # until they are averaged
+    reached = _measure_all(network, images, enough, batch, on_step)
+    if reached < time:
+        statistics.forget()
+    statistics.share(used)
+    return max(steps, time) if reached == enough else reached
+
+
+def _measure_all(network: Network, images: Tensor, steps: int, batch: int,
+                 on_step: Callable[[int], object]) -> int:
+    """Measure every site index by index; return the last one that is finite."""
     device = next(network.parameters()).device
     chunks = [chunk.to(device) for chunk in torch.split(images, batch)]
     with torch.no_grad(), devices.exact(device):

@@ -5,7 +5,8 @@ State goes in and comes out: ``step(state, s, frame)`` returns the state at inde
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, GraphError
 from ..graph import AreaGraph, Connection
-from . import engine
+from . import engine, normalization
 from .ends import PostNet, PreNet
 from .engine import State
+from .normalization import ScaleShift
 from .statistics import EPSILON, Statistics
-from .transitions import TRANSITIONS
 from .weights import initial_weights
 
 
@@ -48,12 +49,9 @@ class Network(nn.Module):
         self.pre_net = PreNet(graph, seed)
         self.post_net = PostNet(graph.last.channels, classes, seed)
         self.weights = nn.ParameterDict(initial_weights(graph, self.steps, seed))
-        self.statistics = Statistics(
-            {area.name: area.channels for area in graph.areas}
-            | {engine.site(c, layer): graph.middle_channels(c) for c in graph.connections
-               if TRANSITIONS[c.transition].normalized for layer in range(2, c.layers + 1)}
-            | self.pre_net.sites()
-        )
+        self.affine = ScaleShift(graph, self.steps, self.pre_net.sites())
+        self.statistics = Statistics(normalization.sites(graph) | self.pre_net.sites(),
+                                     shared=graph.normalization.statistics == "shared")
 
     # --- what a user calls
 
@@ -207,10 +205,23 @@ class Network(nn.Module):
         self.statistics.beyond = rule
 
     @property
-    def statistics_limit(self) -> int:
-        """The last index for which the last area has statistics, -1 if there is none."""
-        known = self.statistics.known(self.graph.last.name)
-        return max((t for t, yes in enumerate(known) if yes), default=-1)
+    def statistics_limit(self) -> float:
+        """The last index for which the last area has statistics.
+
+        -1 if there is none, infinite if they are shared.
+        """
+        return self.statistics.limit(self.graph.last.name)
+
+    @property
+    def weights_limit(self) -> float:
+        """The last step that weights, scales and shifts allow: infinite if none belong to a step.
+
+        Scales and shifts allow any with ``beyond`` ``"last"``.
+        """
+        graph = self.graph
+        ends = any(graph.weight_sharing(c) == "per-step" for c in graph.connections) or (
+            graph.normalization.scale_shift == "time-specific" and self.beyond == "error")
+        return self.steps if ends else math.inf
 
     # --- what the engine and calibration call
 
@@ -232,17 +243,36 @@ class Network(nn.Module):
         return weight
 
     def scale_shift(self, sites: list[str], index: int) -> tuple[Tensor, Tensor]:
-        """Return the normalization of channels that belong to one site or several, joined."""
-        pairs = [self.statistics.scale_shift(site, index) for site in sites]
-        if len(pairs) == 1:
-            return pairs[0]
-        return torch.cat([scale for scale, _ in pairs]), torch.cat([shift for _, shift in pairs])
+        """Return the normalization of channels that belong to one site or several, joined.
+
+        With the learned scale and shift, if the graph has them.
+        """
+        pairs = [self._scale_shift(site, index) for site in sites]
+        return _join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs])
+
+    def _scale_shift(self, site: str, index: int) -> tuple[Tensor, Tensor]:
+        scale, shift = self.statistics.scale_shift(site, index)
+        learned = self.affine.at(site, index, self.beyond)
+        if learned is None:
+            return scale, shift
+        return learned[0] * scale, learned[0] * shift + learned[1]
 
     def normalize(self, x: Tensor, sites: list[str], index: int) -> Tensor:
-        """Normalize by the batch in training, by the statistics of the sites otherwise."""
-        if self.training:
-            return F.batch_norm(x, None, None, training=True, eps=EPSILON)
-        return _affine(x, *self.scale_shift(sites, index))
+        """Normalize by the batch in training, by the statistics of the sites otherwise.
+
+        Then scale and shift, if the graph has that.
+        """
+        if not self.training:
+            return _affine(x, *self.scale_shift(sites, index))
+        pairs = [pair for site in sites
+                 if (pair := self.affine.at(site, index, self.beyond)) is not None]
+        scale, shift = ((_join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs]))
+                        if pairs else (None, None))
+        return F.batch_norm(x, None, None, scale, shift, training=True, eps=EPSILON)
+
+
+def _join(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -17,13 +17,20 @@ from .transitions import TRANSITIONS
 
 
 def normalize(network: Network, x: Tensor, site: str, index: int) -> Tensor:
-    """Normalize by the batch in training, by the statistics of the site otherwise."""
+    """Normalize by the batch in training, by the statistics otherwise; then scale and shift."""
+    rules = network.graph.normalization
     if network.training:
         mean = x.mean((0, 2, 3), keepdim=True)
         variance = x.var((0, 2, 3), unbiased=False, keepdim=True)
     else:
-        mean, variance = network.statistics.table(site)[:, index][:, None, :, None, None]
-    return (x - mean) / (variance + EPSILON).sqrt()
+        at = 0 if rules.statistics == "shared" else index
+        mean, variance = network.statistics.table(site)[:, at][:, None, :, None, None]
+    x = (x - mean) / (variance + EPSILON).sqrt()
+    if rules.scale_shift == "none":
+        return x
+    name = site if rules.scale_shift == "shared" else f"{site}@{index}"
+    learned = dict(network.affine.named_parameters())
+    return x * learned[f"scale {name}"][:, None, None] + learned[f"shift {name}"][:, None, None]
 
 
 def convolve(graph: AreaGraph, connection: Connection, layer: int, x: Tensor,

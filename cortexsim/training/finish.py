@@ -28,8 +28,7 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
            steps: int, count: int) -> Path:
     """Calibrate far beyond the trained time, test once, and write the network alone."""
     seed = card["settings"]["seed"]
-    if any(network.graph.weight_sharing(c) == "per-step" for c in network.graph.connections):
-        steps = network.steps
+    steps = int(min(steps, network.weights_limit))
     write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
     images = calibration_images(data, count, seed)
     with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
