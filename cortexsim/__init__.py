@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from . import analysis
     from .errors import CortexSimError
     from .experiment import run
-    from .graph import Area, AreaGraph, Connection, PreNet
+    from .graph import Area, AreaGraph, Connection, Normalization, PreNet
     from .models import Network, calibrate
     from .models import load as load_network
     from .simulation import Record, simulate
@@ -36,6 +36,7 @@ _HOME = {
     "Connection": ("graph", "Connection"),
     "CortexSimError": ("errors", "CortexSimError"),
     "Network": ("models", "Network"),
+    "Normalization": ("graph", "Normalization"),
     "PreNet": ("graph", "PreNet"),
     "Protocol": ("stimuli.protocol", "Protocol"),
     "Record": ("simulation", "Record"),
@@ -55,6 +56,7 @@ __all__ = [
     "Connection",
     "CortexSimError",
     "Network",
+    "Normalization",
     "PreNet",
     "Protocol",
     "Record",

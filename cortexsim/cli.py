@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +134,17 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
               help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper].")
 @click.option("--holdout", type=Whole(min=0),
               help="Training images kept for validation [137 digits, 2500 of CIFAR-10].")
+@click.option("--images", type=Whole(min=1),
+              help="Train on so many images only, the first ones [all that are not held out].")
+@click.option("--learning-rate", type=float,
+              help="The highest rate; the recipe's course is scaled to it [its own].")
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of weights, order, augmentation and clutter.")
 @_device
 @click.option("--precision", type=click.Choice(["float32", "bf16"]),
               help="Numbers to compute with [float32; if fast, bf16 where the processor has it].")
+@click.option("--compile/--no-compile", default=False,
+              help="Compile the network: slow to begin, faster on a GPU.")
 @click.option("--out", type=_folder,
               help="A new folder for the network [runs/train-N, the first N that is free].")
 @click.option("--resume", "resumed", type=_folder, metavar="FOLDER",
@@ -164,8 +171,8 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
             folder = training.resume(resumed, data_root=data_root, device=device)
     else:
         settings = training.Settings(device=device, **{
-            key: options.pop(key) for key in ("dataset", "recipe", "epochs", "batch_size",
-                                              "seed", "holdout", "readouts", "precision")})
+            field.name: options.pop(field.name) for field in fields(training.Settings)
+            if field.name in options})
         graph = choices.describe_graph(settings.dataset, options)
         # a folder with a name is made, or refused, by the training
         place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")

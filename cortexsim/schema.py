@@ -32,6 +32,9 @@ COLUMNS = frozenset(
      "readout_stop_ms", "evidence", "evidence_low", "evidence_high", "summary"}
 )
 
+#: Networks take ``(pixel - mean) / scale`` of pixels from 0 to 1: -2 to 2, and 0 for grey.
+INPUT_MEAN, INPUT_SCALE = 0.5, 0.25
+
 #: What an index shows when nothing is on.
 NOTHING = "nothing"
 #: The level of a factor that stands for nothing, as a mask that is not there.

@@ -7,6 +7,7 @@ hashed, stored, compared, printed as a transition matrix and drawn.
 from __future__ import annotations
 
 from .core import AreaGraph
+from .normalization import Normalization
 from .parts import Area, Connection, PreNet
 
-__all__ = ["Area", "AreaGraph", "Connection", "PreNet"]
+__all__ = ["Area", "AreaGraph", "Connection", "Normalization", "PreNet"]

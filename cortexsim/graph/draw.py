@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from .matrix import cells, label
+from .matrix import cells, label, pre_net
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,15 +174,16 @@ def _areas(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:
     low, high = sheet.y, sheet.y + (len(graph.areas) - 1) * _PITCH
     _line(axes, [(sheet.x, low - 0.62), (sheet.x, low - height / 2)], _FAINT)
     _line(axes, [(sheet.x, high + height / 2), (sheet.x, high + 0.55)], _FAINT)
-    pre_net = {0: "no pre-net", 1: "pre-net: 1 convolution", 3: "pre-net: 3 convolutions"}
     axes.text(sheet.x, low - 0.66,
-              f"image {_shape(graph.image)}\n{pre_net[graph.pre_net.layers]}",
+              f"image {_shape(graph.image)}\n{pre_net(graph)}",
               size=9, ha="center", va="top", color=_FAINT, linespacing=1.35)
     axes.text(sheet.x, high + 0.59, f"readout at step {graph.readout_time}", size=9,
               ha="center", va="bottom", color=_FAINT)
 
 
-def _shape(shape: tuple[int, int, int]) -> str:
+def _shape(shape: Sequence[int]) -> str:
+    if len(shape) == 1:
+        return f"{shape[0]} channels"
     channels, height, width = shape
     return f"{channels} \N{MULTIPLICATION SIGN} {height}\N{MULTIPLICATION SIGN}{width}"
 

@@ -2,7 +2,9 @@
 
 from .calibration import calibrate
 from .checkpoint import Loaded, load, save
+from .derive import with_statistics
 from .network import Network
 from .weights import parameter_count
 
-__all__ = ["Loaded", "Network", "calibrate", "load", "parameter_count", "save"]
+__all__ = ["Loaded", "Network", "calibrate", "load", "parameter_count", "save",
+           "with_statistics"]

@@ -3,6 +3,10 @@
 Index by index, everything earlier frozen: first the areas at index ``t``, then,
 layer by layer, what is normalized within step ``t + 1``; then the state moves on.
 Each number is over all images, and over the rows and columns of the map.
+
+Shared statistics are what a batch normalization that is used at every step keeps as
+its running averages: those of the indices to the readout time at which the site is
+used, measured in this same way, are averaged. From then on they hold at every index.
 """
 
 from __future__ import annotations
@@ -10,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .. import devices
-from . import engine
+from ..graph import Connection
+from . import engine, normalization
 from .engine import State, site
 from .network import Network
 from .transitions import TRANSITIONS
@@ -34,6 +40,8 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
         Training images, shape (count, channels, height, width).
     steps
         The last index to calibrate.
+        If statistics are shared: as far as to measure sites that come into use only
+        after the readout time, up to which all others are measured in any case.
     batch
         Images at a time; changes the result only by rounding.
     on_step
@@ -45,17 +53,35 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
         The last index that is calibrated: ``steps``, or the one before activity is
         infinite or not a number.
     """
-    statistics = network.statistics
+    statistics, graph = network.statistics, network.graph
     network.eval()
     statistics.forget()
     network.origin = {}  # no longer what a checkpoint held
+    if graph.normalization.statistics != "shared":
+        return _measure_all(network, images, steps, batch, on_step)
+    sustained, time = graph.input == "sustained", graph.readout_time
+    used = normalization.used(graph, time, sustained)
+    used[graph.last.name] = [*used.get(graph.last.name, ()), time]  # read by the post-net
+    first = [indices[0] for indices in normalization.used(graph, steps, sustained).values()]
+    enough = max(time, *first)
+    statistics.shared = False  # until they are averaged
+    reached = _measure_all(network, images, enough, batch, on_step)
+    if reached < time:
+        statistics.forget()
+    statistics.share(used)
+    return max(steps, time) if reached == enough else reached
+
+
+def _measure_all(network: Network, images: Tensor, steps: int, batch: int,
+                 on_step: Callable[[int], object]) -> int:
+    """Measure every site index by index; return the last one that is finite."""
     device = next(network.parameters()).device
     chunks = [chunk.to(device) for chunk in torch.split(images, batch)]
     with torch.no_grad(), devices.exact(device):
-        for k in range(2, len(network.pre_net.weights) + 1):
+        for k in range(2, len(network.pre_net.sites()) + 2):
             _measure(network, f"pre_net:{k}", 0, (network.drive(x, k - 1) for x in chunks))
         drives = [network.drive(x) for x in chunks]
-        states: list[State] = [{network.graph.first.name: drive} for drive in drives]
+        states = [network.initial_state(drive=drive) for drive in drives]
         sustained = network.graph.input == "sustained"
         for t in range(steps + 1):
             if not all([_measure(network, area, t, (state[area] for state in states))
@@ -87,8 +113,13 @@ def _measure(network: Network, place: str, index: int, values: Iterable[Tensor])
 def _measure_within(network: Network, states: Sequence[State], s: int) -> bool:
     """Measure the later layers of all transitions at step s, one layer after another."""
     plan = engine.plan(network.graph, s, frozenset(states[0]), frozenset(network.graph.names))
-    deep = [c for c in plan if TRANSITIONS[c.transition].normalized and c.layers > 1]
-    inputs = [engine.first_layers(network, state, s, deep, fold=False)[1] for state in states]
+    after = [c for c in plan if TRANSITIONS[c.transition].normalization == "after"]
+    if not all([_measure_after(network, states, c, s) for c in after]):
+        return False
+    deep = [c for c in plan
+            if TRANSITIONS[c.transition].normalization == "before" and c.layers > 1]
+    inputs = [engine.first_layers(network, engine.activated(network, state, s, deep), s, deep,
+                                  fold=False)[1] for state in states]
     for layer in range(2, max((c.layers for c in deep), default=1) + 1):
         for c in deep:
             if layer <= c.layers:
@@ -99,4 +130,19 @@ def _measure_within(network: Network, states: Sequence[State], s: int) -> bool:
                 if layer < c.layers:
                     x = network.normalize(part[c], [site(c, layer)], s)
                     part[c] = engine.middle_layer(network, x, c, layer, s, fold=False)
+    return True
+
+
+def _measure_after(network: Network, states: Sequence[State], connection: Connection,
+                   s: int) -> bool:
+    """Measure what follows the convolutions of a ``cbr`` transition, one after another."""
+    inputs = [state[connection.source] for state in states]
+    for layer in ([0] if connection.shortcut == "projection" else []) + list(
+            range(1, connection.layers + 1)):
+        raw = [network.convolve(x, connection, layer, s, normalize=False) for x in inputs]
+        place = site(connection, layer + 1 if layer else 0)
+        if not _measure(network, place, s, raw):
+            return False
+        if layer:
+            inputs = [F.relu(network.normalize(x, [place], s)) for x in raw]
     return True

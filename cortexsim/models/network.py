@@ -5,7 +5,8 @@ State goes in and comes out: ``step(state, s, frame)`` returns the state at inde
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +14,12 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, GraphError
 from ..graph import AreaGraph, Connection
-from . import engine
+from . import engine, normalization
 from .ends import PostNet, PreNet
 from .engine import State
+from .normalization import ScaleShift
 from .statistics import EPSILON, Statistics
-from .transitions import TRANSITIONS
+from .transitions import layer_stride, resample
 from .weights import initial_weights
 
 
@@ -46,14 +48,12 @@ class Network(nn.Module):
         self.classes = classes
         self.steps = steps or graph.readout_time
         self.pre_net = PreNet(graph, seed)
-        self.post_net = PostNet(graph.last.channels, classes, seed)
+        self.post_net = PostNet(graph.last.channels, classes, seed,
+                                normalize=graph.post_net == "bn-relu-pool-fc")
         self.weights = nn.ParameterDict(initial_weights(graph, self.steps, seed))
-        self.statistics = Statistics(
-            {area.name: area.channels for area in graph.areas}
-            | {engine.site(c, layer): graph.middle_channels(c) for c in graph.connections
-               if TRANSITIONS[c.transition].normalized for layer in range(2, c.layers + 1)}
-            | self.pre_net.sites()
-        )
+        self.affine = ScaleShift(graph, self.steps, self.pre_net.sites())
+        self.statistics = Statistics(normalization.sites(graph) | self.pre_net.sites(),
+                                     shared=graph.normalization.statistics == "shared")
 
     # --- what a user calls
 
@@ -97,7 +97,7 @@ class Network(nn.Module):
         wanted = [{last} if t in times else set() for t in range(times[-1] + 1)]
         needed = self.graph.needed(wanted)
         drive = self.drive(images)
-        state = {self.graph.first.name: drive}
+        state = self.initial_state(drive=drive)
         scores = {}
         for t in range(times[-1] + 1):
             if t > 0:
@@ -107,9 +107,22 @@ class Network(nn.Module):
                 scores[t] = self.readout(state, t)
         return scores
 
-    def initial_state(self, frame: Tensor | None = None) -> State:
-        """Return the state at index 0: the first area holds the frame's drive, if there is one."""
-        return {} if frame is None else {self.graph.first.name: self.drive(frame)}
+    def initial_state(self, frame: Tensor | None = None, *, drive: Tensor | None = None) -> State:
+        """Return the state at index 0: the first area holds the frame's drive, if there is one.
+
+        Parameters
+        ----------
+        frame
+            Images, shape (batch, channels, height, width).
+        drive
+            In place of a frame, what the pre-net made of it.
+        """
+        if frame is not None:
+            drive = self.drive(frame)
+        if drive is None:
+            return {}
+        first = self.graph.first.name
+        return {first: engine.activate(self.graph, first, drive)}
 
     def step(self, state: State, s: int, frame: Tensor | None = None, *,
              drive: Tensor | None = None, areas: Collection[str] | None = None) -> State:
@@ -142,7 +155,8 @@ class Network(nn.Module):
         first = self.graph.first.name
         if drive is not None and first in wanted:
             sums.setdefault(first, []).append(drive)
-        return {area: engine.add(sums[area]) for area in self.graph.names if area in sums}
+        return {area: engine.activate(self.graph, area, engine.add(sums[area]))
+                for area in self.graph.names if area in sums}
 
     def drive(self, frame: Tensor, layers: int | None = None) -> Tensor:
         """Return what the pre-net makes of images.
@@ -159,11 +173,15 @@ class Network(nn.Module):
         Tensor
             Shape (batch, *shape of the first area).
         """
-        x = frame
-        for k, weight in enumerate(self.pre_net.weights[:layers], start=1):
+        net, count = self.pre_net, len(self.pre_net.weights)
+        x = torch.addcmul(net.offset, frame, net.factor) if net.own_range else frame
+        for k, weight in enumerate(net.weights[:layers], start=1):
             x = x if k == 1 else F.relu(self.normalize(x, [f"pre_net:{k}"], 0))
-            last = k == len(self.pre_net.weights)
-            x = F.conv2d(x, weight, stride=self.pre_net.stride if last else 1, padding=1)
+            x = resample(x, weight, net.stride if k == count else (1, 1))
+        if layers is None and net.normalize:
+            x = F.relu(self.normalize(x, [f"pre_net:{count + 1}"], 0))
+        if layers is None and net.pool > 1:
+            x = F.max_pool2d(x, 3, net.pool, padding=1)
         return x
 
     def readout(self, state: State, t: int) -> Tensor:
@@ -182,12 +200,14 @@ class Network(nn.Module):
                 f"{times}"
             )
         x, net = state[last], self.post_net
-        if self.training:
+        if not net.normalize:
+            pass
+        elif self.training:
             x = F.batch_norm(x, None, None, net.scale, net.shift, training=True, eps=EPSILON)
         else:
             scale, shift = self.statistics.scale_shift(last, t)
             x = _affine(x, net.scale * scale, net.scale * shift + net.shift)
-        pooled = F.relu(x).mean(dim=(2, 3))
+        pooled = (F.relu(x) if net.normalize else x).mean(dim=(2, 3))
         if self.training:
             return F.linear(pooled, net.weight, net.bias)
         # matrix products sum in another order for other batches; in float64 the
@@ -207,10 +227,28 @@ class Network(nn.Module):
         self.statistics.beyond = rule
 
     @property
-    def statistics_limit(self) -> int:
-        """The last index for which the last area has statistics, -1 if there is none."""
-        known = self.statistics.known(self.graph.last.name)
-        return max((t for t, yes in enumerate(known) if yes), default=-1)
+    def statistics_limit(self) -> float:
+        """The last index to which there are statistics for the readout.
+
+        -1 if there is none, infinite if they are shared.
+        """
+        # where the post-net has none of its own, those of what leads into the last area
+        last = self.graph.last.name
+        sites = [last] if self.post_net.normalize else [
+            site for c in self.graph.connections if c.target == last
+            for site, _ in normalization.uses(c, 1) if site not in self.graph.names]
+        return max(map(self.statistics.limit, sites), default=math.inf)
+
+    @property
+    def weights_limit(self) -> float:
+        """The last step that weights, scales and shifts allow: infinite if none belong to a step.
+
+        Scales and shifts allow any with ``beyond`` ``"last"``.
+        """
+        graph = self.graph
+        ends = any(graph.weight_sharing(c) == "per-step" for c in graph.connections) or (
+            graph.normalization.scale_shift == "time-specific" and self.beyond == "error")
+        return self.steps if ends else math.inf
 
     # --- what the engine and calibration call
 
@@ -231,18 +269,60 @@ class Network(nn.Module):
         weight: Tensor = self.weights[key]
         return weight
 
+    def convolve(self, x: Tensor, connection: Connection, layer: int, s: int, *,
+                 normalize: bool = True) -> Tensor:
+        """Apply one layer of a ``cbr`` transition, or its projection (0), and its normalization.
+
+        Parameters
+        ----------
+        x
+            Shape (batch, channels, height, width).
+        connection, layer, s
+            Which, and the step.
+        normalize
+            Whether to normalize the result (calibration measures it before).
+        """
+        site = engine.site(connection, layer + 1 if layer else 0)
+        weight, bias = self.weight(connection, layer, s), None
+        stride = self.graph.stride(connection) if not layer else layer_stride(
+            self.graph, connection, layer)
+        if normalize and not self.training:
+            scale, bias = self.scale_shift([site], s)
+            weight = weight * scale[:, None, None, None]
+        x = resample(x, weight, stride, bias=bias)
+        return self.normalize(x, [site], s) if normalize and self.training else x
+
     def scale_shift(self, sites: list[str], index: int) -> tuple[Tensor, Tensor]:
-        """Return the normalization of channels that belong to one site or several, joined."""
-        pairs = [self.statistics.scale_shift(site, index) for site in sites]
-        if len(pairs) == 1:
-            return pairs[0]
-        return torch.cat([scale for scale, _ in pairs]), torch.cat([shift for _, shift in pairs])
+        """Return the normalization of channels that belong to one site or several, joined.
+
+        With the learned scale and shift, if the graph has them.
+        """
+        pairs = [self._scale_shift(site, index) for site in sites]
+        return _join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs])
+
+    def _scale_shift(self, site: str, index: int) -> tuple[Tensor, Tensor]:
+        scale, shift = self.statistics.scale_shift(site, index)
+        learned = self.affine.at(site, index, self.beyond)
+        if learned is None:
+            return scale, shift
+        return learned[0] * scale, learned[0] * shift + learned[1]
 
     def normalize(self, x: Tensor, sites: list[str], index: int) -> Tensor:
-        """Normalize by the batch in training, by the statistics of the sites otherwise."""
-        if self.training:
-            return F.batch_norm(x, None, None, training=True, eps=EPSILON)
-        return _affine(x, *self.scale_shift(sites, index))
+        """Normalize by the batch in training, by the statistics of the sites otherwise.
+
+        Then scale and shift, if the graph has that.
+        """
+        if not self.training:
+            return _affine(x, *self.scale_shift(sites, index))
+        pairs = [pair for site in sites
+                 if (pair := self.affine.at(site, index, self.beyond)) is not None]
+        scale, shift = ((_join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs]))
+                        if pairs else (None, None))
+        return F.batch_norm(x, None, None, scale, shift, training=True, eps=EPSILON)
+
+
+def _join(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

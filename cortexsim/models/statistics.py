@@ -1,4 +1,4 @@
-"""Time-specific normalization: one mean and variance per place and time.
+"""The statistics of normalization: a mean and a variance per place and time, or per place.
 
 A *site* is a place where activity is normalized. Three kinds exist:
 
@@ -9,10 +9,13 @@ A *site* is a place where activity is normalized. Three kinds exist:
 
 In training, the statistics of the batch are used. Otherwise those of
 calibration (:mod:`cortexsim.models.calibration`); NaN marks an index that has
-none.
+none. Shared statistics are those of index 0 alone, and hold for all.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +34,13 @@ class Statistics(nn.Module):
     beyond
         What happens at an index without statistics: ``"error"``, or
         ``"last"`` to use the nearest earlier ones.
+    shared
+        Whether the first index stands for all.
     """
 
-    def __init__(self, channels: dict[str, int]) -> None:
+    def __init__(self, channels: dict[str, int], shared: bool = False) -> None:
         super().__init__()
-        self.beyond = "error"
+        self.beyond, self.shared = "error", shared
         self._known: dict[str, list[bool]] = {}
         for site, count in channels.items():
             # (2, indices, channels): means, then variances
@@ -61,6 +66,23 @@ class Statistics(nn.Module):
         for name, table in list(self.named_buffers()):
             self._set(name.removeprefix(_PREFIX), table[:, :0])
 
+    def share(self, used: Mapping[str, Sequence[int]]) -> None:
+        """Average means and variances over indices, and let them hold for all.
+
+        Parameters
+        ----------
+        used
+            Site to the indices to average over. One that is not named, or has none of
+            these, keeps its first.
+        """
+        for name, table in list(self.named_buffers()):
+            site = name.removeprefix(_PREFIX)
+            known = [i for i, yes in enumerate(self.known(site)) if yes]
+            chosen = [i for i in known if i in used.get(site, ())] or known[:1]
+            self._set(site, table[:, chosen].double().mean(1, keepdim=True).to(table)
+                      if chosen else table[:, :0])
+        self.shared = True
+
     def _set(self, site: str, table: Tensor) -> None:
         self._buffers[_PREFIX + site] = table
         self._known.pop(site, None)
@@ -72,6 +94,28 @@ class Statistics(nn.Module):
             self._known[site] = torch.isfinite(self.table(site)).all(2).all(0).tolist()
         return self._known[site]
 
+    def has(self, site: str, index: int, beyond: str = "error") -> bool:
+        """Say whether :meth:`scale_shift` can answer, with this rule for what lies beyond."""
+        return self._nearest(site, index, beyond) is not None
+
+    def limit(self, site: str) -> float:
+        """Return the last index at which a site has statistics, -1 for none.
+
+        Infinite if they are shared.
+        """
+        last = max((i for i, yes in enumerate(self.known(site)) if yes), default=-1)
+        return math.inf if self.shared and last >= 0 else last
+
+    def _nearest(self, site: str, index: int, beyond: str) -> int | None:
+        """Return the index whose statistics hold at another."""
+        known = self.known(site)
+        at = 0 if self.shared else index
+        if beyond == "last":
+            at = min(at, len(known) - 1)
+            while at >= 0 and not known[at]:
+                at -= 1
+        return at if 0 <= at < len(known) and known[at] else None
+
     def scale_shift(self, site: str, index: int) -> tuple[Tensor, Tensor]:
         """Return the normalization ``x * scale + shift``, each of shape (channels,).
 
@@ -81,15 +125,10 @@ class Statistics(nn.Module):
             If the site has no statistics at that index (with ``beyond``
             ``"error"``) or none at any earlier one.
         """
-        known = self.known(site)
-        at = index
-        if self.beyond == "last":
-            at = min(index, len(known) - 1)
-            while at >= 0 and not known[at]:
-                at -= 1
-        if not (0 <= at < len(known) and known[at]):
-            last = max((i for i, yes in enumerate(known) if yes), default=None)
-            have = "none at all" if last is None else f"up to {last}"
+        at = self._nearest(site, index, self.beyond)
+        if at is None:
+            last = self.limit(site)
+            have = "none at all" if last < 0 else f"up to {last:g}"
             raise CheckpointError(
                 f"no normalization statistics for {site} at index {index} (there are {have}): "
                 "calibrate the network for that time, or ask for the last ones (beyond='last')"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import AreaGraph, Connection
+from . import normalization
 from .transitions import TRANSITIONS, is_deconvolution
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def seeded_normal(shape: Sequence[int], fan_in: int, seed: int, name: str) -> Te
 
 
 def layers(connection: Connection) -> range:
-    """Return the layers of a connection that have weights; 0 is its linear shortcut."""
-    first = 0 if connection.shortcut == "linear" else 1
+    """Return the layers of a connection that have weights; 0 is its shortcut's map."""
+    first = 0 if connection.has_map else 1
     return range(first, TRANSITIONS[connection.transition].layers(connection) + 1)
 
 
@@ -81,20 +82,21 @@ def parameter_count(network: Network, readout_time: int | None = None) -> int:
     Returns
     -------
     int
-        Pre-net, post-net, and each weight of a transition that fires and whose
-        result can reach the last area at that time, once.
+        Pre-net, post-net, and each weight, scale and shift of a transition that fires
+        and whose result can reach the last area at that time, once.
     """
     graph, time = network.graph, readout_time or network.graph.readout_time
     sustained = graph.input == "sustained"
     populated = graph.populated(time, [True] + [sustained] * time)
     wanted: list[set[str]] = [set() for _ in range(time)]
     needed = graph.needed([*wanted, {graph.last.name}])
-    keys = {
-        graph.weight_key(c, layer, s)
-        for s in range(1, time + 1)
-        for c in graph.firing(s, populated[s - 1], needed[s])
-        for layer in layers(c)
-    }
+    firing = [(c, s) for s in range(1, time + 1)
+              for c in graph.firing(s, populated[s - 1], needed[s])]
+    keys = {graph.weight_key(c, layer, s) for c, s in firing for layer in layers(c)}
+    places = {(place, 0) for place in network.pre_net.sites()}
+    places |= {use for c, s in firing for use in normalization.uses(c, s)}
+    # by identity: a shared one comes up at every index
+    learned = {id(p): p for use in places for p in network.affine.at(*use) or ()}
     parts = [network.weights[key] for key in keys]
-    return sum(p.numel() for p in [*parts, *network.pre_net.parameters(),
+    return sum(p.numel() for p in [*parts, *learned.values(), *network.pre_net.parameters(),
                                    *network.post_net.parameters()])

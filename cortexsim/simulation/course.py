@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import SimulationError
 from ..graph import AreaGraph, Connection
-from ..models import engine
+from ..models import engine, normalization
 from ..models.network import Network
-from ..models.transitions import TRANSITIONS
 from ..models.weights import layers
 from ..stimuli.protocol import Condition, Protocol
 
@@ -88,19 +87,20 @@ def check(
     """
     _check_weights(network, protocol, courses)
     uses = _uses(network, courses, frozenset(indices))
-    known = network.statistics.known
-    exact = network.beyond == "error"
-    lacking = [use for use in uses if not any(known(use.site)[use.index if exact else 0 :
-                                                              use.index + 1])]
+    statistics = network.statistics
+    lacking = [use for use in uses if not statistics.has(use.site, use.index, network.beyond)]
     if not lacking:
         return
     # advice must lead somewhere: not to the next error
-    last_helps = exact and all(any(known(use.site)[: use.index]) for use in lacking)
-    limit = max((t for area in network.graph.names for t, yes in enumerate(known(area)) if yes),
-                default=-1)
+    last_helps = all(statistics.has(use.site, use.index, "last") for use in lacking)
+    limit = max(statistics.limit(area) for area in network.graph.names)
     needs = max(use.index for use in uses)
     if limit < 0:
         raise SimulationError(f"the network has no statistics; calibrate it to t = {needs}")
+    if statistics.shared:
+        raise SimulationError(
+            f"the network's shared statistics have none for {lacking[0].site}, which calibration "
+            f"did not come to; calibrate it anew, to t = {needs}")
     calibrated = _calibrated(network.graph, needs)
     for use in lacking:
         if use.source not in calibrated[use.read]:
@@ -108,31 +108,41 @@ def check(
     within = [use for use in lacking if use.index <= limit]
     if within:
         raise SimulationError(
-            f"the network has statistics to t = {limit}, but none of {within[0].site} at "
+            f"the network has statistics to t = {limit:g}, but none of {within[0].site} at "
             f"t = {within[0].index}; calibrate it anew, to t = {needs}"
         )
     raise SimulationError(
-        f"the network has statistics to t = {limit}, the protocol needs them to t = {needs}; "
+        f"the network has statistics to t = {limit:g}, the protocol needs them to t = {needs}; "
         + ("calibrate it for longer, shorten the protocol, or use --beyond last" if last_helps
            else "calibrate it for longer, or shorten the protocol")
     )
 
 
 def _check_weights(network: Network, protocol: Protocol, courses: Sequence[Course]) -> None:
-    graph, ends = network.graph, []
-    for course in courses:
-        for s, (firing, _) in enumerate(course.steps(graph), start=1):
-            if not all(graph.weight_key(c, layer, s) in network.weights
-                       for c in firing for layer in layers(c)):
-                ends.append((course.onset or 0) + s - 1)
-                break
-    if ends:
-        steps = max(len(c.needed) - 1 - c.onset for c in courses if c.onset is not None)
-        raise SimulationError(
-            f"the network has weights of its own for each step, and they end at step "
-            f"{network.steps}; the protocol takes {steps} steps from its first picture on: "
-            f"shorten it to {_when(protocol, min(ends))}"
-        )
+    """See that weights, and learned scales and shifts, go on for as long as the run."""
+    graph = network.graph
+
+    def weighted(c: Connection, s: int) -> bool:
+        return all(graph.weight_key(c, layer, s) in network.weights for layer in layers(c))
+
+    def scaled(c: Connection, s: int, beyond: str = network.beyond) -> bool:
+        return all(network.affine.has(site, index, beyond)
+                   for site, index in normalization.uses(c, s))
+
+    for what, has in (("weights", weighted), ("scales and shifts", scaled)):
+        lacking = [((course.onset or 0) + s - 1, c, s) for course in courses
+                   for s, (firing, _) in enumerate(course.steps(graph), start=1)
+                   for c in firing if not has(c, s)]
+        if lacking:
+            last_helps = what != "weights" and all(scaled(c, s, "last") for _, c, s in lacking)
+            steps = max(len(c.needed) - 1 - c.onset for c in courses if c.onset is not None)
+            end = min(end for end, _, _ in lacking)
+            raise SimulationError(
+                f"the network has {what} of its own for each step, and they end at step "
+                f"{network.steps}; the protocol takes {steps} steps from its first picture on: "
+                f"shorten it to {_when(protocol, end)}"
+                + (", or use --beyond last" if last_helps else "")
+            )
 
 
 def _uses(
@@ -149,21 +159,20 @@ def _uses(
     for course in courses:
         if course.onset is None:
             continue
-        for k in range(2, len(network.pre_net.weights) + 1):
-            use(f"pre_net:{k}", 0, first, 0, course)
-        if first == last and course.onset in kept:
+        for place in network.pre_net.sites():
+            use(place, 0, first, 0, course)
+        reads = network.post_net.normalize
+        if reads and first == last and course.onset in kept:
             use(last, 0, last, 0, course)
         for s, (firing, state) in enumerate(course.steps(graph), start=1):
-            if last in state and course.onset + s in kept:
+            if reads and last in state and course.onset + s in kept:
                 use(last, s, last, s, course)
             if (s, firing) in seen:
                 continue
             seen.add((s, firing))
             for c in firing:
-                if TRANSITIONS[c.transition].normalized:
-                    use(c.source, s - 1, c.source, s - 1, course)
-                    for layer in range(2, c.layers + 1):
-                        use(engine.site(c, layer), s, c.source, s - 1, course)
+                for site, index in normalization.uses(c, s):
+                    use(site, index, c.source, s - 1, course)
     return list(found.values())
 
 

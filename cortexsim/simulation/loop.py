@@ -183,7 +183,7 @@ def run_course(
         drive = _drive(plan, course, batch, t, drives)
         if t == course.onset:
             assert drive is not None, "the movie and the protocol agree on the first frame"
-            state = {graph.first.name: drive}
+            state = network.initial_state(drive=drive)
         else:
             state = network.step(state, t - course.onset, drive=drive, areas=course.needed[t])
         finite += [(area, t, x.isfinite().all()) for area, x in state.items()]

@@ -80,7 +80,9 @@ def prepare(
     where = devices.device(device)
     precision = devices.precision(precision, where)
     _check_images(network, images)
-    graph, conditions = network.graph, protocol.conditions
+    # with the sizes that areas have for these images
+    graph = network.graph.for_image(*images.images.shape[2:])
+    conditions = protocol.conditions
     record = record or Record.of(protocol)
     areas = record.choose_areas(graph.names)
     indices = record.indices(protocol.duration_steps)
@@ -156,7 +158,7 @@ def choose_stimuli(
 
 def _check_images(network: Network, images: Dataset) -> None:
     shape, wanted = tuple(images.images.shape[1:]), network.graph.image
-    if shape != wanted:
+    if not network.graph.takes(shape):
         raise SimulationError(
             f"the network takes images of shape {wanted} (channels, height, width), those of "
             f"'{images.name}' have {shape}; choose the data set it was trained on"

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..schema import INPUT_MEAN, INPUT_SCALE
 from ..stimuli import datasets, digits
-from ..stimuli.datasets import INPUT_MEAN, INPUT_SCALE, Dataset
+from ..stimuli.datasets import Dataset
 
 #: Fragments of debris in the renderings of each scan that make up one epoch.
 DEBRIS = (0, 0, 8, 12, 16, 16, 16, 20)
@@ -45,19 +46,20 @@ class Augmentation:
     rotate, scale
         Largest rotation in degrees, and relative change of size.
     background
-        Pixel value that comes in from outside.
+        Pixel value that comes in from outside, or one for each channel.
     """
 
     shift: int = 0
     flip: bool = False
     rotate: float = 0.0
     scale: float = 0.0
-    background: int = 0
+    background: int | tuple[int, ...] = 0
 
     def __call__(self, pixels: Tensor, random: torch.Generator) -> Tensor:
         """Augment pixels, shape (batch, channels, height, width), values kept."""
         count, _, height, width = pixels.shape
         device = pixels.device
+        outside = torch.tensor(self.background, dtype=pixels.dtype, device=device).view(-1, 1, 1)
         if self.rotate or self.scale:
             draw = torch.rand(2, count, generator=random).to(device) * 2 - 1
             angle, zoom = torch.deg2rad(draw[0] * self.rotate), 1 + draw[1] * self.scale
@@ -67,10 +69,12 @@ class Augmentation:
             grid = F.affine_grid(torch.stack(rows, 1).view(count, 2, 3), list(pixels.shape),
                                  align_corners=False)
             # outside of its input grid_sample sees zeros
-            relative = F.grid_sample(pixels.float() - self.background, grid, align_corners=False)
-            pixels = relative + self.background
+            relative = F.grid_sample(pixels.float() - outside, grid, align_corners=False)
+            pixels = relative + outside
         if self.shift or self.flip:
-            padded = F.pad(pixels, [self.shift] * 4, value=self.background)
+            padded = outside.to(pixels.dtype).expand(pixels.shape[1], 1, 1).repeat(
+                count, 1, height + 2 * self.shift, width + 2 * self.shift)
+            padded[:, :, self.shift:self.shift + height, self.shift:self.shift + width] = pixels
             corner = torch.randint(2 * self.shift + 1, (2, count), generator=random).to(device)
             y = corner[0, :, None] + torch.arange(height, device=device)
             x = corner[1, :, None] + torch.arange(width, device=device)
@@ -96,11 +100,16 @@ class TrainingImages:
         Of everything random.
     device
         Where images live.
+    pad_with_mean
+        As a recipe has it.
     """
 
-    def __init__(self, dataset: Dataset, holdout: int, seed: int, device: torch.device) -> None:
+    def __init__(self, dataset: Dataset, holdout: int, seed: int, device: torch.device,
+                 pad_with_mean: bool = False) -> None:
         self.dataset, self.seed, self.device = dataset, seed, device
-        self.augment = Augmentation(**datasets.REGISTRY[dataset.name].augmentation)
+        source = datasets.REGISTRY[dataset.name]
+        mean = {"background": source.mean} if pad_with_mean and source.mean else {}
+        self.augment = Augmentation(**source.augmentation | mean)
         # clutter is drawn anew each epoch; other images stay as they are
         self._scans = digits.scans("train", holdout) if dataset.name == "digits" else None
         self._pixels = torch.from_numpy(dataset.images).to(device)
@@ -116,7 +125,7 @@ class TrainingImages:
         random = generator(self.seed, "epoch", epoch)
         if self._scans:
             rng = np.random.default_rng([self.seed, 1, epoch])
-            scans = self._scans.pixels
+            scans = self._scans.pixels[:len(labels)]  # as many as are used
             pixels = torch.cat([
                 torch.from_numpy(digits.to_pixels(digits.clutter(scans, scans, rng, debris=count)))
                 for count in DEBRIS

@@ -25,13 +25,12 @@ CALIBRATED_STEPS, CALIBRATION_IMAGES = 64, 5000
 
 def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
            data: datasets.Dataset, data_root: Path | None, progress: bool,
-           steps: int) -> Path:
+           steps: int, count: int) -> Path:
     """Calibrate far beyond the trained time, test once, and write the network alone."""
     seed = card["settings"]["seed"]
-    if any(network.graph.weight_sharing(c) == "per-step" for c in network.graph.connections):
-        steps = network.steps
+    steps = int(min(steps, network.weights_limit))
     write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
-    images = calibration_images(data, CALIBRATION_IMAGES, seed)
+    images = calibration_images(data, count, seed)
     with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
         reached = calibrate(network, images, steps, on_step=lambda t: bar.update())
     if reached < network.graph.readout_time:

@@ -32,12 +32,18 @@ class Settings:
         Of weights, order, augmentation and clutter.
     holdout
         Training images kept for choosing between networks; by default the data set's.
+    images
+        Use only so many of the training images that are not held out, the first ones.
+    learning_rate
+        The highest; the recipe's own by default, otherwise its whole course is scaled.
     readouts
         Number of consecutive readout times in the loss; by default the recipe's.
     precision
         ``"float32"`` or ``"bf16"``.
     device
         Where to train.
+    compile
+        Whether to compile the network with ``torch.compile``: slow to begin, faster on a GPU.
     """
 
     dataset: str = "cifar10"
@@ -46,9 +52,12 @@ class Settings:
     batch_size: int | None = None
     seed: int = 0
     holdout: int | None = None
+    images: int | None = None
+    learning_rate: float | None = None
     readouts: int | None = None
     precision: str | None = None
     device: str | None = None
+    compile: bool = False
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import pytest
 
 from cortexsim.errors import GraphError
-from cortexsim.graph import AreaGraph, Connection
+from cortexsim.graph import AreaGraph, Connection, Normalization
 
 GOOD = """\
 name: small
@@ -103,3 +103,20 @@ def test_hash_is_of_what_the_graph_does():
     data = AreaGraph.chain(["V1", "V2"], sizes=[16, 16], channels=[8, 8]).to_dict()
     turned = {**data, "areas": dict(reversed(data["areas"].items()))}
     assert AreaGraph.from_dict(data).sha256 != AreaGraph.from_dict(turned).sha256
+
+
+def test_normalization_in_yaml():
+    text = GOOD + "normalization: {statistics: shared, scale_shift: time-specific}\n"
+    graph = AreaGraph.from_text(text)
+    assert graph.normalization == Normalization("shared", "time-specific")
+    assert AreaGraph.from_text(graph.to_yaml()) == graph
+    assert AreaGraph.from_dict(graph.to_dict()) == graph
+    assert "note     normalization: shared statistics" in str(graph)
+    assert "time-specific scale and shift" in str(graph)
+    for old, words in (("shared, scale", ["g.yaml:13:", "unknown statistics of normalization"]),
+                       ("time-specific}", ["g.yaml:13:", "known: none, shared, time-specific"]),
+                       ("statistics:", ["g.yaml:13:", "unknown key", "statistics, scale_shift"])):
+        with pytest.raises(GraphError) as problem:
+            AreaGraph.from_text(text.replace(old, "x" + old), "g.yaml")
+        for word in words:
+            assert word in str(problem.value)

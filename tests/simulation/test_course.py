@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cortexsim.errors import CheckpointError, SimulationError
-from cortexsim.graph import AreaGraph
+from cortexsim.graph import AreaGraph, Normalization
 from cortexsim.models import Network, calibrate
 from cortexsim.simulation import Record, simulate
 from cortexsim.simulation.loop import run_course, running
@@ -139,3 +139,26 @@ def test_what_is_accepted_runs_and_what_runs_is_accepted(
                 planned(protocol)
         else:
             planned(protocol)
+
+
+def test_shared_statistics_have_no_end(pictures, tmp_path):
+    network = made(pictures, 4, normalization=Normalization("shared"))
+    simulate(network, shown(2, steps=30), pictures(2), out=tmp_path / "x.zarr")
+    none = made(pictures, -1, normalization=Normalization("shared"))
+    assert refused(none, shown(2, steps=9), pictures(2), tmp_path).startswith(
+        "the network has no statistics; calibrate it to t = ")
+    short = made(pictures, 2, readout_time=2, normalization=Normalization("shared"))
+    said = refused(short, shown(2, steps=9), pictures(2), tmp_path)
+    assert "shared statistics have none for IT>" in said and "calibrate it anew, to t = 9" in said
+
+
+def test_scales_and_shifts_of_steps_end(pictures, tmp_path):
+    network = made(pictures, 4, normalization=Normalization("shared", "time-specific"))
+    said = refused(network, shown(2, steps=9, first=1), pictures(2), tmp_path)
+    assert said == (
+        "the network has scales and shifts of its own for each step, and they end at step 4; the "
+        "protocol takes 8 steps from its first picture on: shorten it to 50 ms (step 5), or use "
+        "--beyond last")
+    simulate(network, shown(2, steps=5, first=1), pictures(2), out=tmp_path / "short.zarr")
+    network.beyond = "last"
+    simulate(network, shown(2, steps=9, first=1), pictures(2), out=tmp_path / "last.zarr")
