@@ -17,7 +17,7 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"experiment", "choices"},
+    {"experiment", "choices", "conversion"},
     {"analysis", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},
