@@ -17,12 +17,13 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
+    {"cli_networks"},
     {"experiment", "choices"},
     {"analysis", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "files", "checksums"},
+     "terminal", "cli_options", "files", "checksums"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
                  "graph", "presets", "stimuli.protocol", "stimuli.masks", "stimuli.movie",

@@ -1,10 +1,10 @@
 """Networks: the weights of an area graph, the step that runs it, files that hold it."""
 
-from .calibration import calibrate
+from .calibration import calibrate, statistics_used
 from .checkpoint import Loaded, load, save
 from .derive import with_statistics
 from .network import Network
 from .weights import parameter_count
 
 __all__ = ["Loaded", "Network", "calibrate", "load", "parameter_count", "save",
-           "with_statistics"]
+           "statistics_used", "with_statistics"]
