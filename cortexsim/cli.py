@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from . import __version__, cli_networks, cli_options, files, terminal
+from . import __version__, cli_networks, files, options, terminal
 from .errors import CortexSimError, GraphError, Interrupted
 from .terminal import Whole
 
@@ -31,7 +32,7 @@ def main() -> None:
 @click.option("--dataset", callback=terminal.filled,
               help="The images: digits (in clutter), digits-clean or cifar10 [the protocol's; "
                    "with --model, what that network was trained on].")
-@cli_options.data_root
+@options.data_root
 @click.option("--trials", type=Whole(min=1),
               help="The most trials to run, in whole stimuli (each is shown once in every "
                    "condition) [the protocol's, or all].")
@@ -40,13 +41,13 @@ def main() -> None:
 @click.option("--reduce", callback=terminal.filled, metavar="none|mean|units:N",
               help="What to keep of an area: whole maps, the mean of each channel over space, or "
                    "N units drawn from the seed [the protocol's].")
-@cli_options.device
+@options.device
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32",
               help="Numbers to compute with.")
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of masks, clutter, and the choice of stimuli and units.")
-@cli_options.beyond
-@click.option("--out", type=cli_options.FOLDER,
+@options.beyond
+@click.option("--out", type=options.FOLDER,
               help="A new folder for the results [runs/PROTOCOL-N, the first N that is free].")
 @click.option("--no-figure", is_flag=True, help="Record and print tables only.")
 @click.option("--dry-run", is_flag=True,
@@ -77,39 +78,10 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 
 
 @main.command(short_help="Train a network.")
-@click.option("--areas", callback=terminal.words, metavar="V1,V2,V4,IT",
-              help="Names of the areas, in order [V1,V2,V4,IT].")
-@click.option("--connectivity", type=click.Choice(["adjacent", "full"]),
-              help="Connect neighbouring areas, or all areas with each other [adjacent].")
-@click.option("--channels", callback=terminal.numbers, metavar="24,32,48,64",
-              help="Channels of each area [24,32,48,64 for four areas].")
-@click.option("--sizes", callback=terminal.numbers, metavar="16,8,8,4",
-              help="Rows, and columns, of each area's maps [16,8,8,4 for four areas].")
-@click.option("--self-transitions/--no-self-transitions", default=None,
-              help="Whether areas connect to themselves, laterally [yes].")
-@click.option("--feedback/--no-feedback", default=None,
-              help="Whether later areas connect back to earlier ones [yes].")
-@click.option("--bypass/--no-bypass", default=None,
-              help="Whether connections skip areas [yes if --connectivity full].")
-@click.option("--gain", type=float,
-              help="What an area keeps of its state from step to step; below 1 it leaks [1].")
-@click.option("--readout-time", type=Whole(min=1),
-              help="Steps after which classes are read from the last area [10].")
-@click.option("--input", "input_mode", type=click.Choice(["onset", "sustained"]),
-              help="The image drives the first area at the first step only, or at every step "
-                   "[sustained].")
-@click.option("--weights", type=click.Choice(["shared", "per-step"]),
-              help="The same weights at all steps, or others at each [shared].")
-@click.option("--pre-net", type=click.Choice(["0", "1", "3"]),
-              help="Convolutions between the image and the first area [1].")
-@click.option("--pre-net-channels", type=Whole(min=1),
-              help="Channels between those convolutions [the first area's].")
-@click.option("--graph", "graph_name", callback=terminal.filled, metavar="FILE",
-              help="The area graph, in place of all options above: a YAML file, or a name that "
-                   "'cortexsim graph --list' lists.")
+@options.area_graph
 @click.option("--dataset", callback=terminal.filled, default="cifar10",
               help="Training images: cifar10, digits (in clutter) or digits-clean.")
-@cli_options.data_root
+@options.data_root
 @click.option("--recipe", type=click.Choice(["fast", "paper"]), default="fast",
               help="Good accuracy soon, or the settings of Liao & Poggio 2016.")
 @click.option("--epochs", type=Whole(min=1),
@@ -117,17 +89,25 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 @click.option("--batch-size", type=Whole(min=2),
               help="Images between two changes of weights [128 if fast, 64 if paper].")
 @click.option("--readouts", type=Whole(min=1),
-              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper].")
+              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper; "
+                   "1 of each image of a sequence].")
 @click.option("--holdout", type=Whole(min=0),
               help="Training images kept for validation [137 digits, 2500 of CIFAR-10].")
+@click.option("--images", type=Whole(min=1),
+              help="Train on so many images only, the first ones [all that are not held out].")
+@click.option("--learning-rate", type=float,
+              help="The highest rate; the recipe's course is scaled to it [its own].")
+@options.sequence
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of weights, order, augmentation and clutter.")
-@cli_options.device
+@options.device
 @click.option("--precision", type=click.Choice(["float32", "bf16"]),
               help="Numbers to compute with [float32; if fast, bf16 where the processor has it].")
-@click.option("--out", type=cli_options.FOLDER,
+@click.option("--compile/--no-compile", default=False,
+              help="Compile the network: slow to begin, faster on a GPU.")
+@click.option("--out", type=options.FOLDER,
               help="A new folder for the network [runs/train-N, the first N that is free].")
-@click.option("--resume", "resumed", type=cli_options.FOLDER, metavar="FOLDER",
+@click.option("--resume", "resumed", type=options.FOLDER, metavar="FOLDER",
               help="Go on with a training that was stopped, with the settings it was started "
                    "with; only --data-root and --device may be given too.")
 @click.pass_context
@@ -150,9 +130,10 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
         with _resumable(resumed):
             folder = training.resume(resumed, data_root=data_root, device=device)
     else:
-        settings = training.Settings(device=device, **{
-            key: options.pop(key) for key in ("dataset", "recipe", "epochs", "batch_size",
-                                              "seed", "holdout", "readouts", "precision")})
+        task = choices.describe_sequence(options)
+        settings = training.Settings(device=device, sequence=task, **{
+            field.name: options.pop(field.name) for field in fields(training.Settings)
+            if field.name in options})
         graph = choices.describe_graph(settings.dataset, options)
         # a folder with a name is made, or refused, by the training
         place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
@@ -167,7 +148,7 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
 @main.command(short_help="Show an area graph as a table and a picture.")
 @click.argument("name", required=False)
 @click.option("--list", "listed", is_flag=True, help="List the graphs that come along.")
-@click.option("--out", type=cli_options.FOLDER, help="Draw it into this file: .svg, .png or .pdf.")
+@click.option("--out", type=options.FOLDER, help="Draw it into this file: .svg, .png or .pdf.")
 @click.option("--readout-time", type=Whole(min=1),
               help="Count the parameters that matter at this readout time, in steps [its own].")
 @click.option("--weights", type=click.Choice(["shared", "per-step"]),
@@ -187,8 +168,10 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
                              else "which graph? give its NAME; cortexsim graph --list has some")
         for preset in presets.names():
             found = presets.get(preset)
-            click.echo(f"{preset:24s} {' '.join(found.names)}, {len(found.connections)} "
-                       f"connections, {found.input} input, readout at {found.readout_time}")
+            count = len(found.connections)
+            click.echo(f"{preset:24s} {' '.join(found.names)}, {count} "
+                       f"connection{'s' * (count > 1)}, {found.input} input, readout at "
+                       f"{found.readout_time}")
         return
     from dataclasses import replace
 

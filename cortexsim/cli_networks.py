@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from . import cli_options, files, terminal
+from . import files, options, terminal
 from .terminal import Whole
 
 
@@ -15,13 +15,13 @@ from .terminal import Whole
 @click.argument("checkpoint")
 @click.option("--dataset", callback=terminal.filled,
               help="digits (in clutter), digits-clean or cifar10 [what it was trained on].")
-@cli_options.data_root
+@options.data_root
 @click.option("--times", callback=terminal.numbers, metavar="2,4,8",
               help="Readout times in steps [each one up to that it was trained for].")
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test",
               help="Test images, or training images that were held out.")
-@cli_options.device
-@cli_options.beyond
+@options.device
+@options.beyond
 def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
              times: tuple[int, ...] | None, split: str, device: str | None, beyond: str) -> None:
     """Print the accuracy of a network at each readout time.
@@ -34,15 +34,17 @@ def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
     loaded = models.load(checkpoint)
     loaded.network.beyond = beyond
     loaded.network.to(on)
-    holdout = loaded.card.get("settings", {}).get("holdout")
+    settings = training.Settings.from_card(loaded.card)
+    holdout, task = settings.holdout, settings.sequence
     images = experiment.load_images(loaded, dataset, split, data_root=data_root,
                                     holdout=holdout if split == "validation" else None)
-    accuracy = training.evaluate(loaded.network, images, times, progress=True)
+    accuracy = training.evaluate(loaded.network, images, times, task=task, progress=True)
     click.echo(f"{loaded.name} on {images.name}, {len(images):,} {split} images")
     click.echo(f"statistics: {models.statistics_used(loaded.network, max(accuracy))}")
-    click.echo("    t  accuracy")
+    click.echo("    t  accuracy" + ("  asked" if task else ""))
     for t, value in accuracy.items():
-        click.echo(f"{t:5d}  {100 * value:6.2f} %")
+        asked = f"  {task.describe(t)}" if task else ""
+        click.echo(f"{t:5d}  {100 * value:6.2f} %{asked}")
 
 
 @click.command(short_help="Compute a network's statistics anew, for more steps.")
@@ -55,9 +57,9 @@ def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
               help="Of the choice of images [that of the training].")
 @click.option("--dataset", callback=terminal.filled,
               help="digits (in clutter), digits-clean or cifar10 [what it was trained on].")
-@cli_options.data_root
-@cli_options.device
-@click.option("--out", type=cli_options.FOLDER,
+@options.data_root
+@options.device
+@click.option("--out", type=options.FOLDER,
               help="A new folder for a calibrated copy [the checkpoint's own; one that comes "
                    "along needs this].")
 def calibrate(checkpoint: str, steps: int, images: int | None, seed: int | None,
@@ -77,8 +79,11 @@ def calibrate(checkpoint: str, steps: int, images: int | None, seed: int | None,
     files.check_free(out)
     training.check_steps(loaded, steps, out)
     loaded.network.to(on)
+    settings = training.Settings.from_card(loaded.card)
     found = experiment.load_images(loaded, dataset, "train", data_root=data_root,
-                                   holdout=loaded.card.get("settings", {}).get("holdout"))
+                                   holdout=settings.holdout)
+    if found.name == settings.dataset:
+        found = found.take(slice(settings.images))
     with nullcontext(out) if out is None else files.new_folder(out, "") as place:
         folder = training.recalibrate(loaded, found, steps, count=images, seed=seed, out=place,
                                       data_root=data_root)

@@ -46,6 +46,8 @@ class RecordingError(CortexSimError):
 def unknown(kind: str, given: object, allowed: Iterable[object]) -> str:
     """Say that a name is unknown, suggest the nearest, and list what is known.
 
+    The nearest are those that begin with what was given, else the one most like it.
+
     Parameters
     ----------
     kind
@@ -61,6 +63,13 @@ def unknown(kind: str, given: object, allowed: Iterable[object]) -> str:
         For example ``unknown area 'V3'; did you mean 'V2'? known: V1, V2``.
     """
     names = [str(name) for name in allowed]
-    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ";"
+    # one who gives the beginning of a name means one of those that begin so
+    near = [name for name in names if name.startswith(str(given))] if given else []
+    near = near or difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {_or([repr(name) for name in near])}?" if near else ";"
     return f"unknown {kind} '{given}'{hint} known: {', '.join(names) or 'none'}"
+
+
+def _or(words: list[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last

@@ -131,11 +131,12 @@ def load_images(
         raise SimulationError(f"network '{model.name}' does not say which images it was trained "
                               "on: give a data set with --dataset")
     advice = f"choose images it was trained for{f', such as {own}' if own != name else ''}"
-    source, takes = datasets.REGISTRY.get(name), model.network.graph.image
+    source, graph = datasets.REGISTRY.get(name), model.network.graph
     # before the images are loaded, which may be a long download
-    if source is not None and source.shape != takes:
+    if source is not None and not graph.takes(source.shape):
         raise SimulationError(
-            f"network '{model.name}' takes images of {_shape(takes)} (channels x height x width), "
+            f"network '{model.name}' takes images of {_shape(graph.image)} (channels x height x "
+            f"width), "
             f"those of data set '{name}' are {_shape(source.shape)}: {advice}"
         )
     images = datasets.load(name, split, root=data_root,  # type: ignore[arg-type]

@@ -30,7 +30,8 @@ class AreaGraph:
     connections
         Their order never matters.
     image
-        Channels, height and width of an image.
+        Channels, height and width of an image; channels only where areas have no
+        fixed size, so that images of any size will do.
     input
         ``"sustained"``: drive at every index at which an image is shown;
         ``"onset"``: only at the first index of each presentation.
@@ -40,6 +41,9 @@ class AreaGraph:
         The step at which the last area is read.
     pre_net, normalization
         What turns an image into drive, and how activity is normalized on its way.
+    post_net
+        What turns the last area into class scores: ``"bn-relu-pool-fc"``, the
+        paper's, or ``"pool-fc"``.
     name
         For people; plays no part in :attr:`sha256`.
 
@@ -51,11 +55,12 @@ class AreaGraph:
 
     areas: tuple[Area, ...]
     connections: tuple[Connection, ...]
-    image: tuple[int, int, int] = (3, 32, 32)
+    image: tuple[int, ...] = (3, 32, 32)
     input: str = "sustained"
     weights: str = "shared"
     readout_time: int = 10
     pre_net: PreNet = field(default_factory=PreNet)
+    post_net: str = "bn-relu-pool-fc"
     normalization: Normalization = field(default_factory=Normalization)
     name: str = ""
 
@@ -103,8 +108,23 @@ class AreaGraph:
         kinds = {"feedforward" if distance > 0 else "feedback"}
         return frozenset(kinds | {"bypass"} if abs(distance) > 1 else kinds)
 
+    def for_image(self, height: int, width: int) -> AreaGraph:
+        """Return the graph with the sizes that its areas have for an image of this size.
+
+        Raises
+        ------
+        GraphError
+            If the graph has other sizes of its own, or two connections bring different
+            sizes to one area.
+        """
+        return geometry.for_image(self, height, width)
+
+    def takes(self, shape: Sequence[int]) -> bool:
+        """Return whether images of this shape (channels, height, width) fit."""
+        return tuple(shape[: len(self.image)]) == self.image
+
     def stride(self, connection: Connection) -> tuple[int, int]:
-        """Return the stride in height and width of the first (de)convolution."""
+        """Return the stride in height and width that a connection has."""
         return geometry.stride(self, connection)
 
     def grows(self, connection: Connection) -> bool:
@@ -113,12 +133,12 @@ class AreaGraph:
 
     @property
     def pre_net_stride(self) -> tuple[int, int]:
-        """Stride in height and width of the pre-net's last convolution."""
+        """Stride in height and width of the pre-net's last convolution (before its pool)."""
         return geometry.pre_net_stride(self)
 
-    def middle_channels(self, connection: Connection) -> int:
-        """Return the channels between layers: the mean of both ends, rounded down."""
-        return geometry.middle_channels(self, connection)
+    def channels(self, connection: Connection) -> tuple[int, ...]:
+        """Return the channels before, between and after the layers of a connection."""
+        return geometry.channels(self, connection)
 
     def kernel_shape(self, connection: Connection, layer: int) -> tuple[int, ...]:
         """Return the shape of a layer's weight (1, 2, ...; 0 is the linear shortcut).

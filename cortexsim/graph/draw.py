@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from .matrix import cells, label
+from .matrix import cells, label, pre_net
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,15 +174,16 @@ def _areas(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:
     low, high = sheet.y, sheet.y + (len(graph.areas) - 1) * _PITCH
     _line(axes, [(sheet.x, low - 0.62), (sheet.x, low - height / 2)], _FAINT)
     _line(axes, [(sheet.x, high + height / 2), (sheet.x, high + 0.55)], _FAINT)
-    pre_net = {0: "no pre-net", 1: "pre-net: 1 convolution", 3: "pre-net: 3 convolutions"}
     axes.text(sheet.x, low - 0.66,
-              f"image {_shape(graph.image)}\n{pre_net[graph.pre_net.layers]}",
+              f"image {_shape(graph.image)}\n{pre_net(graph)}",
               size=9, ha="center", va="top", color=_FAINT, linespacing=1.35)
     axes.text(sheet.x, high + 0.59, f"readout at step {graph.readout_time}", size=9,
               ha="center", va="bottom", color=_FAINT)
 
 
-def _shape(shape: tuple[int, int, int]) -> str:
+def _shape(shape: Sequence[int]) -> str:
+    if len(shape) == 1:
+        return f"{shape[0]} channels"
     channels, height, width = shape
     return f"{channels} \N{MULTIPLICATION SIGN} {height}\N{MULTIPLICATION SIGN}{width}"
 
@@ -224,9 +226,20 @@ def _line(
 
 
 def _lines(connection: Connection) -> list[str]:
-    """Return a cell's label with the window on its own line."""
-    words = re.sub(r"x(?=\d)", "\N{MULTIPLICATION SIGN}", label(connection))
-    return words.replace(" @", "\n@").split("\n")
+    """Return a cell's label: what it computes, when, and with whom it shares weights."""
+    words, _, _ = re.sub(r"x(?=\d)", "\N{MULTIPLICATION SIGN}", label(connection)).partition(" @")
+    tie = (connection.tie,) if isinstance(connection.tie, str) else connection.tie or ()
+    tied = [f"tied: {', '.join(dict.fromkeys(tie))}"] if tie else []
+    return [words, *_when(connection), *tied]
+
+
+def _when(connection: Connection) -> list[str]:
+    first, last = connection.steps
+    if (first, last) == (1, None):
+        return []
+    if last is None:
+        return [f"from step {first}"]
+    return [f"step {first}" if first == last else f"steps {first}\N{EN DASH}{last}"]
 
 
 def _matrix(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:

@@ -31,8 +31,8 @@ def seeded_normal(shape: Sequence[int], fan_in: int, seed: int, name: str) -> Te
 
 
 def layers(connection: Connection) -> range:
-    """Return the layers of a connection that have weights; 0 is its linear shortcut."""
-    first = 0 if connection.shortcut == "linear" else 1
+    """Return the layers of a connection that have weights; 0 is its shortcut's map."""
+    first = 0 if connection.has_map else 1
     return range(first, TRANSITIONS[connection.transition].layers(connection) + 1)
 
 

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError, unknown
+from ..schema import INPUT_MEAN, INPUT_SCALE
 
 Split = Literal["train", "validation", "test"]
-
-#: Every data set is brought to the same range; a grey of 127.5 becomes 0.
-INPUT_MEAN = 0.5
-INPUT_SCALE = 0.25
 
 
 @dataclass(frozen=True)
@@ -118,6 +115,9 @@ class Source:
     options: dict[str, Any]
     #: What training does to its images (:class:`cortexsim.training.batches.Augmentation`).
     augmentation: dict[str, Any]
+    #: Mean colour of all training images, to the nearest pixel value, of pictures that fill
+    #: their frame.
+    mean: tuple[int, ...] | None = None
 
 
 #: The grey on which digits lie, as near to the middle of 0 to 255 as a pixel can be.
@@ -129,7 +129,8 @@ REGISTRY: dict[str, Source] = {
     "digits": Source("digits", 137, (1, 32, 32), {}, _DIGITS),
     "digits-clean": Source("digits", 137, (1, 32, 32), {"debris": 0}, _DIGITS),
     # He et al. 2015: pad by 4, crop, mirror
-    "cifar10": Source("cifar10", 2500, (3, 32, 32), {}, {"shift": 4, "flip": True}),
+    "cifar10": Source("cifar10", 2500, (3, 32, 32), {}, {"shift": 4, "flip": True},
+                      mean=(125, 123, 114)),
 }
 
 

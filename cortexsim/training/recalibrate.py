@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from .. import resources
@@ -12,6 +13,7 @@ from ..stimuli import datasets
 from ..stimuli.datasets import Dataset
 from .evaluation import MAX_TIME
 from .finish import CALIBRATION_IMAGES, measure_statistics, measure_tests, test_sets
+from .state import Settings
 
 
 def check_steps(loaded: Loaded, steps: int, out: Path | None = None) -> None:
@@ -96,13 +98,14 @@ def recalibrate(loaded: Loaded, data: Dataset, steps: int, *, count: int | None 
     """
     check_steps(loaded, steps, out)
     network, time = loaded.network, loaded.network.graph.readout_time
-    if seed is None:
-        seed = int(loaded.card.get("settings", {}).get("seed", 0))
+    settings = Settings.from_card(loaded.card)
+    if seed is not None:
+        settings = replace(settings, seed=seed)
     own = loaded.card["data"].get("dataset")
     # first, since they may be missing
     tests = test_sets(own if own in datasets.REGISTRY else data.name, data_root)
-    reached, entry = measure_statistics(network, data, steps, count or CALIBRATION_IMAGES, seed,
-                                        progress)
+    reached, entry = measure_statistics(network, data, settings, steps,
+                                        count or CALIBRATION_IMAGES, progress)
     if reached < steps:
         raise SimulationError(
             f"activity of '{loaded.name}' is infinite or not a number from step {reached + 1} on, "
@@ -110,7 +113,7 @@ def recalibrate(loaded: Loaded, data: Dataset, steps: int, *, count: int | None 
                if reached >= time else f"before it is read at t = {time}")
             + "; nothing was changed")
     card = {**loaded.card, "calibration": entry}
-    card["test_accuracy"] = measure_tests(network, tests, steps, progress)
+    card["test_accuracy"] = measure_tests(network, tests, settings, steps, progress)
     if out is not None:
         card["name"] = out.name
     return checkpoint.save(out or loaded.folder, network, card)

@@ -17,8 +17,8 @@ class Recipe:
     ----------
     epochs, batch_size
         Defaults, which a user may change.
-    learning_rate
-        From progress (0 to 1) to the rate.
+    learning_rate, highest
+        From progress (0 to 1) to the rate, and the highest one.
     momentum, nesterov, weight_decay
         Of stochastic gradient descent.
     decay_all
@@ -32,12 +32,16 @@ class Recipe:
         Whether to compute in bf16 where the processor has it.
     channels_last
         Whether to lay out maps with channels innermost.
+    pad_with_mean
+        Whether crops of a padded image show the training images' mean colour outside of
+        it, where the data set has one; otherwise the data set's own background.
     """
 
     name: str
     epochs: int
     batch_size: int
     learning_rate: Callable[[float], float]
+    highest: float
     momentum: float
     nesterov: bool
     weight_decay: float
@@ -46,6 +50,14 @@ class Recipe:
     readouts: int
     lower_precision: bool
     channels_last: bool
+    pad_with_mean: bool
+
+    def course(self, highest: float | None = None) -> Callable[[float], float]:
+        """Return the learning rate by progress, scaled so that its highest value is this."""
+        if highest is None:
+            return self.learning_rate
+        factor = highest / self.highest
+        return lambda progress: factor * self.learning_rate(progress)
 
 
 def _steps_of_paper(progress: float) -> float:
@@ -63,14 +75,16 @@ def _one_cycle(progress: float, peak: float = 0.1, warm_up: float = 0.15) -> flo
 
 RECIPES = {
     # Liao & Poggio 2016, section 5.1. They do not state a weight decay; 1e-4 is
-    # He et al. 2015, whose augmentation they use.
-    "paper": Recipe("paper", epochs=60, batch_size=64, learning_rate=_steps_of_paper, momentum=0.9,
-                    nesterov=False, weight_decay=1e-4, decay_all=True, label_smoothing=0.0,
-                    readouts=1, lower_precision=False, channels_last=False),
+    # He et al. 2015, whose augmentation they use: they subtract the mean, then pad with 0.
+    "paper": Recipe("paper", epochs=60, batch_size=64, learning_rate=_steps_of_paper, highest=0.01,
+                    momentum=0.9, nesterov=False, weight_decay=1e-4, decay_all=True,
+                    label_smoothing=0.0, readouts=1, lower_precision=False, channels_last=False,
+                    pad_with_mean=True),
     # Consecutive readouts: losses at every second one leave the others worse.
-    "fast": Recipe("fast", epochs=24, batch_size=128, learning_rate=_one_cycle, momentum=0.9,
-                   nesterov=True, weight_decay=5e-4, decay_all=False, label_smoothing=0.1,
-                   readouts=3, lower_precision=True, channels_last=True),
+    "fast": Recipe("fast", epochs=24, batch_size=128, learning_rate=_one_cycle, highest=0.1,
+                   momentum=0.9, nesterov=True, weight_decay=5e-4, decay_all=False,
+                   label_smoothing=0.1, readouts=3, lower_precision=True, channels_last=True,
+                   pad_with_mean=False),
 }
 
 

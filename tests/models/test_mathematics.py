@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from cortexsim.graph import Area, AreaGraph, Connection, PreNet
-from cortexsim.models import Network, calibrate, parameter_count
+from cortexsim.models import Network, calibrate
 
 
 def images(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -122,29 +122,3 @@ def test_calibrated_statistics_give_what_the_same_images_give_as_a_batch():
     frozen = network.eval().scores(x, [2, 6, 9])
     for t in (2, 6, 9):
         torch.testing.assert_close(frozen[t], together[t], rtol=1e-8, atol=1e-8)
-
-
-def chain(count: int, channels: list[int], sizes: list[int], **options) -> Network:
-    names = ["V1", "V2", "V4", "IT"][:count]
-    return Network(AreaGraph.chain(names, channels=channels, sizes=sizes, **options))
-
-
-def test_parameter_counts_of_the_paper():
-    """Derived from the text: Liao & Poggio 2016 print none that could be read."""
-    for weights, count in (("per-step", 739_786), ("shared", 76_234)):
-        network = chain(1, [64], [32], weights=weights, input="onset", readout_time=10)
-        assert parameter_count(network) == count
-    for weights, count in (("per-step", 2_656_714), ("shared", 297_418)):
-        network = chain(2, [64, 64], [32, 32], weights=weights, connectivity="full",
-                        readout_time=10)
-        assert parameter_count(network) == count
-    two = chain(2, [64, 64], [32, 32], connectivity="full", readout_time=10)
-    assert [parameter_count(two, t) for t in (2, 3, 10)] == [223_690, 297_418, 297_418]
-    for connectivity, three, four in (("full", 4_207_306, 327_586),
-                                      ("adjacent", 3_285_706, 208_930)):
-        network = chain(3, [64, 128, 256], [32, 16, 8], connectivity=connectivity,
-                        pre_net=PreNet(3), readout_time=5)
-        assert parameter_count(network) == three
-        network = chain(4, [8, 16, 32, 64], [32, 16, 8, 4], connectivity=connectivity,
-                        pre_net=PreNet(3), readout_time=5)
-        assert parameter_count(network) == four

@@ -18,8 +18,9 @@ from cortexsim.errors import CheckpointError, SimulationError
 from cortexsim.graph import AreaGraph, Normalization
 from cortexsim.models import Network, calibrate, checkpoint, load, save, statistics_used
 from cortexsim.stimuli import datasets
+from cortexsim.stimuli.sequences import SequenceTask
 from cortexsim.training import Settings, evaluate, recalibrate, train
-from cortexsim.training.batches import calibration_images
+from cortexsim.training.batches import calibration_frames
 
 GRAPH = {"channels": [4, 6], "sizes": [8, 4], "readout_time": 3, "image": (1, 32, 32)}
 SETTINGS = Settings(dataset="digits-clean", holdout=1333, batch_size=16, epochs=1, seed=5,
@@ -98,7 +99,8 @@ def test_other_images_and_an_other_place(folder, trained, tmp_path):
     assert card["calibration"] == {"images": 20, "seed": 1, "steps": 5, "input": "sustained",
                                    "dataset": "digits-clean"}
     by_hand = load(folder).network
-    calibrate(by_hand, calibration_images(scans(), 20, 1), 5)
+    task = SequenceTask.one_image(3)
+    calibrate(by_hand, calibration_frames(scans(), task, "sustained", 20, 1, 5), 5)
     assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(
         by_hand.state_dict().values(), load(out).network.state_dict().values(), strict=True))
 
