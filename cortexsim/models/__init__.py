@@ -1,6 +1,6 @@
 """Networks: the weights of an area graph, the step that runs it, files that hold it."""
 
-from .calibration import calibrate
+from .calibration import calibrate, statistics_used
 from .checkpoint import Loaded, load, save
 from .derive import with_statistics
 from .folding import fold
@@ -9,4 +9,4 @@ from .resnet import PreActResNet
 from .weights import parameter_count
 
 __all__ = ["Loaded", "Network", "PreActResNet", "calibrate", "fold", "load", "parameter_count",
-           "save", "with_statistics"]
+           "save", "statistics_used", "with_statistics"]
