@@ -19,6 +19,7 @@ from ..errors import GraphError
 from .core import AreaGraph
 from .normalization import Normalization
 from .parts import Area, Connection, PreNet
+from .sharing import SharingSet, Use
 from .validate_parts import InvalidPartError
 
 Made = TypeVar("Made")
@@ -89,6 +90,14 @@ class NormalizationText(_Strict):
     scale_shift: str = Normalization.scale_shift
 
 
+class UseText(_Strict):
+    """One use in a set of ``sharing``."""
+
+    source: str = Field(alias="from")
+    target: str = Field(alias="to")
+    steps: Count | list[Any] = [1, None]
+
+
 class GraphText(_Strict):
     """A whole area graph."""
 
@@ -107,6 +116,7 @@ class GraphText(_Strict):
     pre_net: PreNetText = PreNetText()
     post_net: str = "bn-relu-pool-fc"
     normalization: NormalizationText = NormalizationText()
+    sharing: dict[str, list[UseText]] = {}
 
 
 #: Keys that make the connections by rule, in place of a list of them.
@@ -146,10 +156,13 @@ def _build(document: yamlio.Document) -> AreaGraph:
             _at(document, ("connections", i), partial(_connection, entry))
             for i, entry in enumerate(read.connections)
         ]
+    sharing = [_at(document, ("sharing", name), partial(_sharing_set, document, name, uses))
+               for name, uses in read.sharing.items()]
     return _at(document, (), lambda: AreaGraph(
         tuple(areas), tuple(connections), image=tuple(read.image), input=read.input,
         weights=read.weights, readout_time=read.readout_time, pre_net=pre_net,
-        post_net=read.post_net, normalization=normalization, name=read.name,
+        post_net=read.post_net, normalization=normalization,
+        sharing=tuple(sharing), name=read.name,
     ))
 
 
@@ -171,6 +184,12 @@ def _area(name: str, read: AreaText) -> Area:
 def _connection(read: ConnectionText) -> Connection:
     data = read.model_dump()
     return Connection(**{**data, "steps": tuple(data["steps"])})
+
+
+def _sharing_set(document: yamlio.Document, name: str, uses: list[UseText]) -> SharingSet:
+    return SharingSet(name, tuple(
+        _at(document, ("sharing", name, i), partial(Use, **use.model_dump()))
+        for i, use in enumerate(uses)))
 
 
 def _by_rule(read: GraphText, document: yamlio.Document) -> list[Connection]:
@@ -220,6 +239,8 @@ def to_dict(graph: AreaGraph) -> dict[str, Any]:
         "pre_net": pre_net,
         **({"post_net": graph.post_net} if graph.post_net != AreaGraph.post_net else {}),
         **({"normalization": normalization} if normalization else {}),
+        **({"sharing": {shared.name: [use.to_dict() for use in shared.uses]
+                        for shared in graph.sharing}} if graph.sharing else {}),
     }
 
 
@@ -264,6 +285,9 @@ def to_yaml(graph: AreaGraph) -> str:
     tree["image"], tree["pre_net"] = _flow(data["image"]), _flow(data["pre_net"])
     if "normalization" in data:
         tree["normalization"] = _flow(data["normalization"])
+    if "sharing" in data:
+        tree["sharing"] = CommentedMap({name: _flow(uses)
+                                        for name, uses in data["sharing"].items()})
     writer = YAML(typ="rt", pure=True)
     writer.width = 200
     writer.indent(mapping=2, sequence=4, offset=2)

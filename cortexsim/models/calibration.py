@@ -63,7 +63,7 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
     used = normalization.used(graph, time, sustained)
     used[graph.last.name] = [*used.get(graph.last.name, ()), time]  # read by the post-net
     first = [indices[0] for indices in normalization.used(graph, steps, sustained).values()]
-    enough = max(time, *first)
+    enough = max([time, *first])
     statistics.shared = False  # until they are averaged
     reached = _measure_all(network, images, enough, batch, on_step)
     if reached < time:
