@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from . import models, presets, resources, terminal
-from .errors import DatasetError, GraphError, unknown
+from .errors import DatasetError, GraphError, SimulationError, unknown
 from .graph import AreaGraph, PreNet
 from .stimuli import datasets
+from .stimuli.sequences import SequenceTask
 
 #: Of a graph without a network: digits and CIFAR-10 both have ten.
 CLASSES = 10
+#: Of a sequence, unless said otherwise.
+IMAGES, STEPS_PER_IMAGE = 4, 3
 
 
 def find_graph(name: str) -> tuple[AreaGraph, int]:
@@ -69,3 +72,37 @@ def describe_graph(dataset: str, options: dict[str, Any]) -> AreaGraph:
     areas = given.pop("areas", ("V1", "V2", "V4", "IT"))
     return AreaGraph.chain(areas, image=datasets.REGISTRY[dataset].shape, **given,
                            pre_net=PreNet(int(layers), middle))
+
+
+def describe_sequence(options: dict[str, Any]) -> SequenceTask | None:
+    """Take the options of a sequence out of those of ``cortexsim train``.
+
+    Parameters
+    ----------
+    options
+        Values of the options, None where one was not given.
+
+    Returns
+    -------
+    SequenceTask or None
+        What ``--sequence`` and the options beside it say; None without it.
+
+    Raises
+    ------
+    CortexSimError
+        If options contradict each other, or there is no such sequence.
+    """
+    names = {"images_per_sequence": "images", "steps_per_image": "steps", "answers": "answers",
+             "answer_delay": "delay"}
+    given = {key: options.pop(key) for key in names}
+    given = {key: value for key, value in given.items() if value is not None}
+    ask = options.pop("sequence")
+    if ask is None:
+        if given:
+            raise SimulationError(f"{', '.join(map(terminal.flag, given))}: for sequences only; "
+                                  "say what is to be named with --sequence")
+        return None
+    if options.get("readout_time") is not None:
+        raise SimulationError("a sequence is read at its images: leave out --readout-time")
+    parts = {"images": IMAGES, "steps": STEPS_PER_IMAGE}
+    return SequenceTask(ask=ask, **parts | {names[key]: value for key, value in given.items()})

@@ -12,6 +12,7 @@ import click
 
 from . import __version__, files, terminal
 from .errors import CortexSimError, GraphError, Interrupted
+from .options import area_graph, sequence
 from .terminal import Whole
 
 # Nothing heavy is imported before a command needs it: --help answers at once.
@@ -91,36 +92,7 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 
 
 @main.command(short_help="Train a network.")
-@click.option("--areas", callback=terminal.words, metavar="V1,V2,V4,IT",
-              help="Names of the areas, in order [V1,V2,V4,IT].")
-@click.option("--connectivity", type=click.Choice(["adjacent", "full"]),
-              help="Connect neighbouring areas, or all areas with each other [adjacent].")
-@click.option("--channels", callback=terminal.numbers, metavar="24,32,48,64",
-              help="Channels of each area [24,32,48,64 for four areas].")
-@click.option("--sizes", callback=terminal.numbers, metavar="16,8,8,4",
-              help="Rows, and columns, of each area's maps [16,8,8,4 for four areas].")
-@click.option("--self-transitions/--no-self-transitions", default=None,
-              help="Whether areas connect to themselves, laterally [yes].")
-@click.option("--feedback/--no-feedback", default=None,
-              help="Whether later areas connect back to earlier ones [yes].")
-@click.option("--bypass/--no-bypass", default=None,
-              help="Whether connections skip areas [yes if --connectivity full].")
-@click.option("--gain", type=float,
-              help="What an area keeps of its state from step to step; below 1 it leaks [1].")
-@click.option("--readout-time", type=Whole(min=1),
-              help="Steps after which classes are read from the last area [10].")
-@click.option("--input", "input_mode", type=click.Choice(["onset", "sustained"]),
-              help="The image drives the first area at the first step only, or at every step "
-                   "[sustained].")
-@click.option("--weights", type=click.Choice(["shared", "per-step"]),
-              help="The same weights at all steps, or others at each [shared].")
-@click.option("--pre-net", type=click.Choice(["0", "1", "3"]),
-              help="Convolutions between the image and the first area [1].")
-@click.option("--pre-net-channels", type=Whole(min=1),
-              help="Channels between those convolutions [the first area's].")
-@click.option("--graph", "graph_name", callback=terminal.filled, metavar="FILE",
-              help="The area graph, in place of all options above: a YAML file, or a name that "
-                   "'cortexsim graph --list' lists.")
+@area_graph
 @click.option("--dataset", callback=terminal.filled, default="cifar10",
               help="Training images: cifar10, digits (in clutter) or digits-clean.")
 @_data_root
@@ -131,13 +103,15 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 @click.option("--batch-size", type=Whole(min=2),
               help="Images between two changes of weights [128 if fast, 64 if paper].")
 @click.option("--readouts", type=Whole(min=1),
-              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper].")
+              help="Readout times in the loss, the last ones in a row [3 if fast, 1 if paper; "
+                   "1 of each image of a sequence].")
 @click.option("--holdout", type=Whole(min=0),
               help="Training images kept for validation [137 digits, 2500 of CIFAR-10].")
 @click.option("--images", type=Whole(min=1),
               help="Train on so many images only, the first ones [all that are not held out].")
 @click.option("--learning-rate", type=float,
               help="The highest rate; the recipe's course is scaled to it [its own].")
+@sequence
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of weights, order, augmentation and clutter.")
 @_device
@@ -170,7 +144,8 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
         with _resumable(resumed):
             folder = training.resume(resumed, data_root=data_root, device=device)
     else:
-        settings = training.Settings(device=device, **{
+        task = choices.describe_sequence(options)
+        settings = training.Settings(device=device, sequence=task, **{
             field.name: options.pop(field.name) for field in fields(training.Settings)
             if field.name in options})
         graph = choices.describe_graph(settings.dataset, options)
@@ -207,17 +182,19 @@ def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
     loaded = models.load(checkpoint)
     loaded.network.beyond = beyond
     loaded.network.to(on)
-    holdout = loaded.card.get("settings", {}).get("holdout")
+    settings = training.Settings.from_card(loaded.card)
+    holdout, task = settings.holdout, settings.sequence
     images = experiment.load_images(loaded, dataset, split, data_root=data_root,
                                     holdout=holdout if split == "validation" else None)
-    accuracy = training.evaluate(loaded.network, images, times, progress=True)
+    accuracy = training.evaluate(loaded.network, images, times, task=task, progress=True)
     last = loaded.network.statistics_limit
     used = (f"calibrated to t = {last}" if max(accuracy) <= last
             else f"calibrated to t = {last}, past it normalized as there")
     click.echo(f"{loaded.name} on {images.name}, {len(images):,} {split} images; {used}")
-    click.echo("    t  accuracy")
+    click.echo("    t  accuracy" + ("  asked" if task else ""))
     for t, value in accuracy.items():
-        click.echo(f"{t:5d}  {100 * value:6.2f} %")
+        asked = f"  {task.describe(t)}" if task else ""
+        click.echo(f"{t:5d}  {100 * value:6.2f} %{asked}")
 
 
 @main.command()

@@ -17,6 +17,7 @@ from .settings import settings as read_settings
 
 #: Readout times in the table of a recording without factors.
 ROWS = 12
+_HEADERS = {"step": "step", "time_ms": "ms", schema.SHOWN: "shown", schema.ASKED: "asked"}
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class Tables:
     ----------
     accuracy
         One row per level of the summary's factor and the mask (without
-        factors: per readout time): those columns, ``n``, ``accuracy``,
-        ``low``, ``high`` at the readout, and ``evidence``, ``evidence_low``,
-        ``evidence_high`` with evidence summed (if the protocol fixes it).
+        factors: per readout time, and for a sequence per picture, ``shown`` and
+        ``asked``): those columns, ``n``, ``accuracy``, ``low``, ``high`` at the
+        readout, and ``evidence``, ``evidence_low``, ``evidence_high`` with
+        evidence summed (if the protocol fixes it).
     responses
         One row per area: ``arrival_step``, ``arrival_ms``, ``onset_step``,
         ``onset_ms``, ``onset_ms_low``, ``onset_ms_high``, ``peak_step``,
@@ -108,12 +110,18 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
 
 def _over_time(recording: xr.DataTree, readout: float) -> pd.DataFrame:
     data = psychometrics.accuracy_over_time(recording, by=[])
+    pictures = [name for name in (schema.SHOWN, schema.ASKED) if name in recording.data_vars]
+    pictures = pictures if schema.ASKED in pictures else []
+    for name in pictures:  # one condition: the same in every trial
+        data[name] = rec.variable(recording, name)[0].values.astype(object)
     data = data[data["n"] > 0].reset_index(drop=True)
     chosen = np.unique(np.linspace(0, len(data) - 1, min(ROWS, len(data))).round().astype(int))
+    if pictures:  # of each picture the last readout, when most is known about it
+        chosen = np.flatnonzero((data[pictures] != data[pictures].shift(-1)).any(axis=1))
     fixed = np.isclose(data["time_ms"], readout, rtol=0, atol=rec.SAME_MS)
     keep = data.index.isin(chosen) | fixed
     data = data.assign(summary=fixed)[keep].reset_index(drop=True)
-    return data[["step", "time_ms", "summary", "n", "accuracy", "low", "high"]]
+    return data[["step", "time_ms", *pictures, "summary", "n", "accuracy", "low", "high"]]
 
 
 def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
@@ -146,7 +154,7 @@ def _accuracy_text(data: pd.DataFrame) -> pd.DataFrame:
     for name in data.columns.difference(measured, sort=False):
         if name == "summary":
             continue
-        label = {"step": "step", "time_ms": "ms"}.get(name) or factor_label(name)
+        label = _HEADERS.get(str(name)) or factor_label(name)
         text[label] = [words(value) for value in data[name]]
     if "summary" in data:
         text[""] = ["*" if fixed else "" for fixed in data["summary"]]

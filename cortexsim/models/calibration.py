@@ -21,23 +21,26 @@ from .. import devices
 from ..graph import Connection
 from . import engine, normalization
 from .engine import State, site
+from .frames import Frames, by_index
 from .network import Network
 from .transitions import TRANSITIONS
 
 
-def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
+def calibrate(network: Network, images: Frames, steps: int, *, batch: int = 250,
               on_step: Callable[[int], object] = lambda t: None) -> int:
     """Compute the statistics of a network anew for the indices 0 to ``steps``.
 
     Runs in float32 (or the network's own precision), with the network's own
-    input mode and no augmentation. Memory holds the state of all images.
+    input mode and no augmentation. Memory holds the state of all images. A network
+    that was trained on sequences is calibrated on sequences.
 
     Parameters
     ----------
     network
         Its statistics are replaced; it is left in evaluation mode, ready to run.
     images
-        Training images, shape (count, channels, height, width).
+        Training images, shape (count, channels, height, width); or what drives the
+        first area at each index, a batch of that shape or None.
     steps
         The last index to calibrate.
         If statistics are shared: as far as to measure sites that come into use only
@@ -57,32 +60,35 @@ def calibrate(network: Network, images: Tensor, steps: int, *, batch: int = 250,
     network.eval()
     statistics.forget()
     network.origin = {}  # no longer what a checkpoint held
+    time = graph.readout_time
+    frames = by_index(images, graph.input, max(steps, time))
     if graph.normalization.statistics != "shared":
-        return _measure_all(network, images, steps, batch, on_step)
-    sustained, time = graph.input == "sustained", graph.readout_time
-    used = normalization.used(graph, time, sustained)
+        return _measure_all(network, frames, steps, batch, on_step)
+    drive = [frame is not None for frame in frames]
+    used = normalization.used(graph, time, drive)
     used[graph.last.name] = [*used.get(graph.last.name, ()), time]  # read by the post-net
-    first = [indices[0] for indices in normalization.used(graph, steps, sustained).values()]
+    first = [indices[0] for indices in normalization.used(graph, steps, drive).values()]
     enough = max([time, *first])
     statistics.shared = False  # until they are averaged
-    reached = _measure_all(network, images, enough, batch, on_step)
+    reached = _measure_all(network, frames, enough, batch, on_step)
     if reached < time:
         statistics.forget()
     statistics.share(used)
     return max(steps, time) if reached == enough else reached
 
 
-def _measure_all(network: Network, images: Tensor, steps: int, batch: int,
+def _measure_all(network: Network, frames: Sequence[Tensor | None], steps: int, batch: int,
                  on_step: Callable[[int], object]) -> int:
     """Measure every site index by index; return the last one that is finite."""
     device = next(network.parameters()).device
-    chunks = [chunk.to(device) for chunk in torch.split(images, batch)]
+    pictures = {id(x): [chunk.to(device) for chunk in torch.split(x, batch)]
+                for x in frames if x is not None}
     with torch.no_grad(), devices.exact(device):
         for k in range(2, len(network.pre_net.sites()) + 2):
-            _measure(network, f"pre_net:{k}", 0, (network.drive(x, k - 1) for x in chunks))
-        drives = [network.drive(x) for x in chunks]
-        states = [network.initial_state(drive=drive) for drive in drives]
-        sustained = network.graph.input == "sustained"
+            _measure(network, f"pre_net:{k}", 0,
+                     (network.drive(x, k - 1) for chunks in pictures.values() for x in chunks))
+        drives = {key: [network.drive(x) for x in chunks] for key, chunks in pictures.items()}
+        states = [network.initial_state(drive=drive) for drive in drives[id(frames[0])]]
         for t in range(steps + 1):
             if not all([_measure(network, area, t, (state[area] for state in states))
                         for area in states[0]]):
@@ -90,8 +96,9 @@ def _measure_all(network: Network, images: Tensor, steps: int, batch: int,
             if t < steps:
                 if not _measure_within(network, states, t + 1):
                     return t
+                shown = drives.get(id(frames[t + 1]))
                 for i, state in enumerate(states):
-                    states[i] = network.step(state, t + 1, drive=drives[i] if sustained else None)
+                    states[i] = network.step(state, t + 1, drive=shown[i] if shown else None)
             on_step(t)
     return steps
 

@@ -17,6 +17,7 @@ from ..graph import AreaGraph, Connection, sharing
 from . import engine, normalization
 from .ends import PostNet, PreNet
 from .engine import State
+from .frames import Frames, by_index
 from .normalization import ScaleShift
 from .statistics import EPSILON, Statistics
 from .transitions import layer_stride, resample
@@ -72,13 +73,15 @@ class Network(nn.Module):
         """
         return self.scores(images, [self.graph.readout_time])[self.graph.readout_time]
 
-    def scores(self, images: Tensor, times: Iterable[int]) -> dict[int, Tensor]:
+    def scores(self, images: Frames, times: Iterable[int]) -> dict[int, Tensor]:
         """Return class scores at several readout times from one pass.
 
         Parameters
         ----------
         images
-            Shape (batch, channels, height, width).
+            Shape (batch, channels, height, width); or a sequence: what drives the
+            first area at each index, a batch or None. One and the same tensor at
+            successive indices goes through the pre-net once.
         times
             Readout times, in steps.
 
@@ -90,19 +93,21 @@ class Network(nn.Module):
         Raises
         ------
         GraphError
-            If the last area is empty at one of the times.
+            If the last area is empty at one of the times, or a sequence does not
+            begin with images.
         """
         times = sorted(set(times))
         last = self.graph.last.name
         wanted = [{last} if t in times else set() for t in range(times[-1] + 1)]
         needed = self.graph.needed(wanted)
-        drive = self.drive(images)
-        state = self.initial_state(drive=drive)
-        scores = {}
-        for t in range(times[-1] + 1):
-            if t > 0:
-                again = drive if self.graph.input == "sustained" else None
-                state = self.step(state, t, drive=again, areas=needed[t])
+        state: State = {}
+        scores, passed, drive = {}, None, None
+        for t, frame in enumerate(by_index(images, self.graph.input, times[-1])):
+            if frame is not None and frame is not passed:
+                passed, drive = frame, self.drive(frame)
+            shown = None if frame is None else drive
+            state = (self.step(state, t, drive=shown, areas=needed[t]) if t
+                     else self.initial_state(drive=shown))
             if t in times:
                 scores[t] = self.readout(state, t)
         return scores

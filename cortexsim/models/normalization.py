@@ -44,7 +44,7 @@ def _layers(connection: Connection) -> list[int]:
     return [*projection, *range(2, connection.layers + 2)]
 
 
-def used(graph: AreaGraph, steps: int, sustained: bool = True) -> dict[str, list[int]]:
+def used(graph: AreaGraph, steps: int, drive: Sequence[bool] | None = None) -> dict[str, list[int]]:
     """Return the indices at which connections can use each site in so many steps.
 
     Parameters
@@ -53,16 +53,16 @@ def used(graph: AreaGraph, steps: int, sustained: bool = True) -> dict[str, list
         The graph.
     steps
         The last step.
-    sustained
-        Whether an image drives the first area at every index, which populates the
-        most areas, or at index 0 alone.
+    drive
+        At each index, whether an image drives the first area; by default at every
+        one, which populates the most areas.
 
     Returns
     -------
     dict
         Site to ascending indices; sites that no step uses are absent.
     """
-    populated = graph.populated(steps, [True] + [sustained] * steps)
+    populated = graph.populated(steps, [True] * (steps + 1) if drive is None else drive)
     found: dict[str, set[int]] = {}
     for s in range(1, steps + 1):
         for c in graph.firing(s, populated[s - 1], graph.names):
