@@ -92,7 +92,6 @@ def calibrate(checkpoint: str, steps: int, images: int | None, seed: int | None,
     click.echo(f"network    {folder}")
 
 
-@click.command()
 @click.command(short_help="Turn a ResNet into an area graph that runs in time.")
 @click.argument("resnet")
 @click.option("--weights", type=options.FOLDER,
@@ -118,6 +117,7 @@ def fold(resnet: str, weights: Path | None, dataset: str | None, seed: int,
     click.echo(f"network    {made.folder}")
 
 
+@click.command()
 def models() -> None:
     """List the trained networks that come along."""
     from . import resources
