@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from cortexsim import analysis, experiment
-from cortexsim.models import Loaded, calibrate
+from cortexsim.models import Loaded, calibrate, with_statistics
 from cortexsim.stimuli import datasets
 from cortexsim.training import Settings, evaluate
 from cortexsim.training.batches import calibration_images, training_images
@@ -36,6 +36,17 @@ def generalization(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
     held = evaluate(network, datasets.load(settings.dataset, "test", root=data_root), times)
     return pd.concat([_rows("train", "unaugmented", trained),
                       _rows("test", "last statistics", held)])
+
+
+def shared_statistics(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
+    """Test the same weights with statistics that are shared over time."""
+    settings = Settings(**loaded.card["settings"])
+    made, time = with_statistics(loaded.network, "shared"), loaded.network.graph.readout_time
+    count = loaded.card["calibration"]["images"]
+    calibrate(made, calibration_images(training_images(settings, data_root), count,
+                                       settings.seed), time)
+    test = datasets.load(settings.dataset, "test", root=data_root)
+    return _rows("test", "shared statistics", evaluate(made, test, [time]))
 
 
 def masking(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
