@@ -57,12 +57,6 @@ class Experiment:
             click.echo(verdict)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read a table that an experiment left."""
-    return pd.read_csv(path, keep_default_na=False, na_values={
-        column: [""] for column in ("epoch", "error", "loss")})
-
-
 def main(experiments: Sequence[Experiment]) -> None:
     """Run the command line of some experiments: train what is not there yet, draw all."""
     @click.command(help=sys.modules["__main__"].__doc__)
