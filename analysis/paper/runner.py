@@ -91,14 +91,15 @@ def main(experiments: Sequence[Experiment]) -> None:
         sys.exit(f"error: {problem}")
 
 
-def learning(ax: Axes, table: pd.DataFrame, names: Mapping[str, str], title: str) -> None:
+def learning(ax: Axes, table: pd.DataFrame, names: Mapping[str, str], title: str, *,
+             training: bool = True) -> None:
     """Draw configurations' errors by epoch: on held-out images, and dashed on training images."""
     rows = table[table.epoch.notna() & (table.split != "test")]
     shades = dict(zip(names, COLORS, strict=False))
     labels, colors = {}, {}
-    for split, words in (("validation", "held out"), ("train", "training")):
+    for split, words in (("validation", ", held out"), ("train", ", training"))[:1 + training]:
         for name, label in names.items():
-            labels[f"{name} {split}"] = f"{label}, {words}"
+            labels[f"{name} {split}"] = label + words * training
             colors[f"{name} {split}"] = shades[name]
     curves(ax, rows.assign(curve=rows.configuration + " " + rows.split), "epoch", "error", "curve",
            labels=labels, colors=colors, dashed=[key for key in labels if key.endswith("train")])
