@@ -41,8 +41,8 @@ READ_TO = 20
 MEASURES = {
     "2state-shared": (("shared_statistics", measures.shared_statistics),),
     "adjacent-T10": (("generalization", measures.generalization),),
-    "3state-sustained": (("masking", measures.masking),),
-    "3state-leaky": (("masking", measures.masking),),
+    **{name: (("flash_and_mask", measures.flash_and_mask),)
+       for name in ("3state-onset", "3state-sustained", "3state-leaky")},
 }
 
 

@@ -49,10 +49,15 @@ def shared_statistics(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
     return _rows("test", "shared statistics", evaluate(made, test, [time]))
 
 
-def masking(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
+def flash_and_mask(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
     """Flash test images for one step, and mask them or not."""
+    settings, count = Settings(**loaded.card["settings"]), loaded.card["calibration"]["images"]
     prepared = experiment.prepare(PROTOCOL, model=loaded.folder, data_root=data_root,
-                                  seed=loaded.card["settings"]["seed"])
+                                  seed=settings.seed)
+    # past the trained time, too
+    calibrate(prepared.model.network, calibration_images(
+        training_images(settings, data_root), count, settings.seed),
+        prepared.protocol.duration_steps)
     images = prepared.images.take(slice(MASKED))
     with tempfile.TemporaryDirectory() as place:
         recording = replace(prepared, images=images).simulate(Path(place) / "r.zarr")

@@ -12,6 +12,7 @@ import click
 import configurations
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from cortexsim.analysis import save
 from cortexsim.analysis.seeds import COLORS, curves, sheet
@@ -45,16 +46,28 @@ class Experiment:
     draw: Callable[[pd.DataFrame, list[Axes]], object]
     panels: int = 1
 
-    def write(self, table: pd.DataFrame, folder: Path, scale: str) -> None:
-        """Write numbers and picture, and print what the seeds say of each claim."""
+    def figure(self, table: pd.DataFrame, scale: str) -> Figure:
+        """Draw a table beside what its seeds say of each claim."""
         verdicts = claims.CLAIMS[self.name](table)
-        folder.mkdir(parents=True, exist_ok=True)
-        table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
         with sheet(f"{self.title} ({scale} scale)", verdicts, self.panels) as (figure, axes):
             self.draw(table, axes)
-        save(figure, folder / f"{self.name}.png")
-        for verdict in verdicts:
+        return figure
+
+    def write(self, table: pd.DataFrame, folder: Path, scale: str) -> None:
+        """Write numbers and picture, and print what the seeds say of each claim."""
+        folder.mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
+        save(self.figure(table, scale), folder / f"{self.name}.png")
+        for verdict in claims.CLAIMS[self.name](table):
             click.echo(verdict)
+
+    def results(self, scale: str = "small") -> pd.DataFrame:
+        """Read the table that lies beside the scripts."""
+        return sweep.read(RESULTS / scale / f"{self.name}.csv")
+
+    def shown(self, scale: str = "small") -> Figure:
+        """Draw the table that lies beside the scripts."""
+        return self.figure(self.results(scale), scale)
 
 
 def main(experiments: Sequence[Experiment]) -> None:

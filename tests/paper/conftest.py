@@ -41,8 +41,9 @@ def table(paper) -> pd.DataFrame:
                 "generalization": [(None, "train", "unaugmented", t) for t in times]
                 + [(None, "test", "last statistics", t) for t in times],
                 "shared_statistics": [(None, "test", "shared statistics", last)],
-                "masking": [(None, "test", f"mask at {soa}", t) for soa in (1, 2, 3, 4)
-                            for t in times] + [(None, "test", "no mask", t) for t in times],
+                "flash_and_mask": [
+                    (None, "test", condition, t) for t in range(1, 13)
+                    for condition in ("no mask", *(f"mask at {k}" for k in (1, 2, 3, 4, 6, 8)))],
             }[measure]
         rows += [{"configuration": name, "seed": seed, "parameters": 100, "epoch": epoch,
                   "split": split, "condition": condition, "time": time, "error": 50 + seed / 10}

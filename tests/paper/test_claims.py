@@ -25,8 +25,9 @@ CASES = [
     ("normalization", 0, "2state-shared", "shared statistics", 1, -1),
     ("normalization", 1, "2state-scale-shift", "", 0.9, 1.1),
     ("pre_net", 0, "3state-full", "", -0.9, -1.1), ("states", 1, "3state-onset", "", -1, 1),
-    ("masking", 0, "3state-sustained", "mask at 1", 1, -1),
-    ("masking", 2, "3state-leaky", "mask at 4", -1, 1),
+    ("masking", 3, "3state-sustained", "mask at 1", 1, -1),
+    ("masking", 6, "3state-leaky", "mask at 4", -1, 1),
+    ("masking", 7, "3state-leaky", "mask at 8", -1, 1),
 ]
 
 
@@ -52,7 +53,7 @@ def test_a_flash_without_a_mask(paper, table):
     at = (table.condition == "no mask") & (table.time == 5)
     for points, outcome in ((-1, HELD), (1, NOT_HELD)):
         moved = table.assign(error=table.error.where(~at, table.error + points))
-        assert [paper.claims.masking(moved)[k].outcome for k in (1, 3)] == [outcome] * 2
+        assert [paper.claims.masking(moved)[k].outcome for k in (2, 5, 8)] == [outcome] * 3
 
 
 def test_seeds_that_disagree_or_are_missing_decide_nothing(paper, table):
