@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from cortexsim import analysis, experiment
-from cortexsim.models import Loaded, calibrate
+from cortexsim.models import Loaded, calibrate, with_statistics
 from cortexsim.stimuli import datasets
 from cortexsim.training import Settings, evaluate
 from cortexsim.training.batches import calibration_frames, training_images
@@ -40,10 +40,26 @@ def generalization(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
                       _rows("test", "last statistics", held)])
 
 
-def masking(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
+def shared_statistics(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
+    """Test the same weights with statistics that are shared over time."""
+    settings = Settings(**loaded.card["settings"])
+    made, time = with_statistics(loaded.network, "shared"), loaded.network.graph.readout_time
+    count = loaded.card["calibration"]["images"]
+    calibrate(made, calibration_images(training_images(settings, data_root), count,
+                                       settings.seed), time)
+    test = datasets.load(settings.dataset, "test", root=data_root)
+    return _rows("test", "shared statistics", evaluate(made, test, [time]))
+
+
+def flash_and_mask(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
     """Flash test images for one step, and mask them or not."""
+    settings, count = Settings(**loaded.card["settings"]), loaded.card["calibration"]["images"]
     prepared = experiment.prepare(PROTOCOL, model=loaded.folder, data_root=data_root,
-                                  seed=loaded.card["settings"]["seed"])
+                                  seed=settings.seed)
+    # past the trained time, too
+    calibrate(prepared.model.network, calibration_images(
+        training_images(settings, data_root), count, settings.seed),
+        prepared.protocol.duration_steps)
     images = prepared.images.take(slice(MASKED))
     with tempfile.TemporaryDirectory() as place:
         recording = replace(prepared, images=images).simulate(Path(place) / "r.zarr")
