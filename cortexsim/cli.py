@@ -139,6 +139,7 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
             raise CortexSimError("--resume goes on with the settings it was started with: "
                                  f"leave out {', '.join(map(terminal.flag, given))}")
     from . import choices, training
+    from .models import checkpoint
 
     if resumed is not None:
         with _resumable(resumed):
@@ -156,7 +157,9 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
                            command=terminal.command())
     click.echo(_accuracies(folder))
     click.echo(f"network    {folder}")
-    click.echo(f"run it     cortexsim run backward_mask --model {folder}")
+    trained = training.Settings.from_card(checkpoint.read_card(folder))
+    protocol = "digit_sequence" if trained.sequence else "backward_mask"
+    click.echo(f"run it     cortexsim run {protocol} --model {folder}")
 
 
 @main.command(short_help="Measure a network's accuracy at each readout time.")
