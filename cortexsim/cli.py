@@ -70,8 +70,8 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
         dry_run: bool, **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
-    PROTOCOL is a YAML file, or the name of one that comes along: backward_mask,
-    flashed or readout_time. What is in brackets below holds unless you say otherwise.
+    PROTOCOL is a YAML file, or the name of one that comes along: backward_mask, flashed,
+    readout_time or digit_sequence. What is in brackets below holds unless you say otherwise.
     """
     from . import experiment
 
