@@ -1,42 +1,117 @@
-"""What all scripts of this folder share: options, trainings, the table."""
+"""What all scripts of this folder share: options, trainings, the table, the figure."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import claims
 import click
 import configurations
+import pandas as pd
+from matplotlib.axes import Axes
 
+from cortexsim.analysis import save
+from cortexsim.analysis.seeds import COLORS, curves, sheet
 from cortexsim.errors import CortexSimError
 from cortexsim.training import sweep
 
-
-@click.command()
-@click.option("--scale", type=click.Choice(configurations.SCALES), default="small",
-              help="The paper's own (for a GPU), or a small one (for two CPU cores).")
-@click.option("--root", type=click.Path(path_type=Path), help="Folder of the trainings "
-              "[runs/paper-SCALE].")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with CIFAR-10.")
-@click.option("--seeds", type=click.IntRange(min=1), default=len(configurations.SEEDS),
-              show_default=True, help="How many seeds.")
-@click.option("--only", multiple=True, help="Only this configuration; may be given again.")
-@click.pass_obj
-def _command(names: Iterable[str] | None, scale: str, root: Path | None, data_root: Path | None,
-             seeds: int, only: tuple[str, ...]) -> None:
-    built = configurations.build(scale)
-    chosen = [built[name] for name in only or names or built]
-    root = root or Path("runs") / f"paper-{scale}"
-    sweep.run(chosen, root, range(seeds), data_root=data_root,
-              command=" ".join(["python", *sys.argv]),
-              on_training=lambda name: click.echo(name, err=True))
-    sweep.table(chosen, root, range(seeds)).to_csv(root / "table.csv", index=False)
+RESULTS = Path(__file__).parent / "results"
 
 
-def main(names: Iterable[str] | None) -> None:
-    """Run a script's command line for these configurations, or all."""
+@dataclass(frozen=True)
+class Experiment:
+    """A figure: what it is called, what is trained for it, how it is drawn.
+
+    Attributes
+    ----------
+    name
+        Of its files, and of its claims.
+    title
+        Above the figure.
+    trained
+        Names of configurations.
+    draw
+        Draws the table on axes.
+    panels
+        How many axes that takes.
+    """
+
+    name: str
+    title: str
+    trained: Sequence[str]
+    draw: Callable[[pd.DataFrame, list[Axes]], object]
+    panels: int = 1
+
+    def write(self, table: pd.DataFrame, folder: Path, scale: str) -> None:
+        """Write numbers and picture, and print what the seeds say of each claim."""
+        verdicts = claims.CLAIMS[self.name](table)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
+        with sheet(f"{self.title} ({scale} scale)", verdicts, self.panels) as (figure, axes):
+            self.draw(table, axes)
+        save(figure, folder / f"{self.name}.png")
+        for verdict in verdicts:
+            click.echo(verdict)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a table that an experiment left."""
+    return pd.read_csv(path, keep_default_na=False, na_values={
+        column: [""] for column in ("epoch", "error", "loss")})
+
+
+def main(experiments: Sequence[Experiment]) -> None:
+    """Run the command line of some experiments: train what is not there yet, draw all."""
+    @click.command(help=sys.modules["__main__"].__doc__)
+    @click.option("--scale", type=click.Choice(configurations.SCALES), default="small",
+                  show_default=True, help="The paper's own, for a GPU, or a small one.")
+    @click.option("--seeds", type=click.IntRange(min=1), default=configurations.SEEDS,
+                  show_default=True, help="How many, from 0 on.")
+    @click.option("--root", type=click.Path(path_type=Path),
+                  help="Folder of the trainings [runs/paper-SCALE].")
+    @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with CIFAR-10.")
+    @click.option("--out", type=click.Path(path_type=Path),
+                  help="Folder of tables and figures [results/SCALE beside the scripts].")
+    @click.option("--draw-only", is_flag=True, help="Train nothing, draw what there is.")
+    def command(scale: str, seeds: int, root: Path | None, data_root: Path | None,
+                out: Path | None, draw_only: bool) -> None:
+        built = configurations.build(scale)
+        needed = {name for experiment in experiments for name in experiment.trained}
+        chosen = [found for name, found in built.items() if name in needed]
+        root = root or Path("runs") / f"paper-{scale}"
+        if not draw_only:
+            sweep.run(chosen, root, range(seeds), data_root=data_root,
+                      command=" ".join(["python", *sys.argv]),
+                      on_training=lambda name: click.echo(name, err=True))
+        table = sweep.table(chosen, root, range(seeds))
+        for experiment in experiments:
+            own = table[table.configuration.isin(list(experiment.trained))]
+            experiment.write(own, out or RESULTS / scale, scale)
+
     try:
-        _command(obj=names, standalone_mode=True)
+        command()
     except CortexSimError as problem:
         sys.exit(f"error: {problem}")
+
+
+def learning(ax: Axes, table: pd.DataFrame, names: Mapping[str, str], title: str) -> None:
+    """Draw configurations' errors by epoch: on held-out images, and dashed on training images."""
+    rows = table[table.epoch.notna() & (table.split != "test")]
+    shades = dict(zip(names, COLORS, strict=False))
+    labels, colors = {}, {}
+    for split, words in (("validation", "held out"), ("train", "training")):
+        for name, label in names.items():
+            labels[f"{name} {split}"] = f"{label}, {words}"
+            colors[f"{name} {split}"] = shades[name]
+    curves(ax, rows.assign(curve=rows.configuration + " " + rows.split), "epoch", "error", "curve",
+           labels=labels, colors=colors, dashed=[key for key in labels if key.endswith("train")])
+    panel(ax, title)
+
+
+def panel(ax: Axes, title: str, x: str = "Epoch", y: str = "Error (%)") -> None:
+    """Name axes and panel."""
+    ax.set_title(title)
+    ax.set(xlabel=x, ylabel=y)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def check_graph(graph: AreaGraph) -> None:
     """Raise GraphError for the first rule that the graph breaks."""
     _check_top(graph)
-    _check_image(graph)
     _check_sizes(graph)
+    _check_image(graph)
     for position, connection in enumerate(graph.connections):
         try:
             _check_ends(graph, connection)
@@ -64,11 +64,6 @@ def _check_top(graph: AreaGraph) -> None:
 
 
 def _check_image(graph: AreaGraph) -> None:
-    if len(graph.image) not in (1, 3) or not all(is_count(size) for size in graph.image):
-        raise InvalidPartError(
-            "image must be channels, height and width, whole numbers of 1 or more, got "
-            f"{list(graph.image)}", ("image",),
-        )
     first, key = graph.first, ("areas", graph.first.name)
     for part in ("mean", "std"):
         given = getattr(graph.pre_net, part)
@@ -93,6 +88,11 @@ def _check_image(graph: AreaGraph) -> None:
 
 def _check_sizes(graph: AreaGraph) -> None:
     """Either the image and all areas have sizes, or none has."""
+    if len(graph.image) not in (1, 3) or not all(is_count(size) for size in graph.image):
+        raise InvalidPartError(
+            "image must be channels, height and width, whole numbers of 1 or more, got "
+            f"{list(graph.image)}", ("image",),
+        )
     free = len(graph.image) == 1
     for area in graph.areas:
         if (len(area.shape) == 1) != free:

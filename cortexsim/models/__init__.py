@@ -3,8 +3,10 @@
 from .calibration import calibrate
 from .checkpoint import Loaded, load, save
 from .derive import with_statistics
+from .folding import fold
 from .network import Network
+from .resnet import PreActResNet
 from .weights import parameter_count
 
-__all__ = ["Loaded", "Network", "calibrate", "load", "parameter_count", "save",
-           "with_statistics"]
+__all__ = ["Loaded", "Network", "PreActResNet", "calibrate", "fold", "load", "parameter_count",
+           "save", "with_statistics"]

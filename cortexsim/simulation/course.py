@@ -176,6 +176,47 @@ def _uses(
     return list(found.values())
 
 
+def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) -> str | None:
+    """Say which pictures the windows of a graph keep from the readout, if any.
+
+    A folded ResNet, for one, lets a picture in at its first step only: a mask that
+    comes later changes nothing. Not meant are pictures too late for any graph.
+    """
+    first, last = graph.first.name, graph.last.name
+    for course in courses:
+        if course.onset is None or first == last:
+            continue
+        end = len(course.needed) - 1
+        wanted = [{last} for _ in range(course.onset, end + 1)]
+        enters = graph.needed(wanted)
+        for shown in course.condition.presentations:
+            s = shown.start - course.onset
+            soon_enough = shown.start + _distance(graph, first, last) <= end
+            if s > 0 and soon_enough and first not in _leaving(graph, enters, s):
+                return (
+                    f"{shown.show} at {_when(protocol, shown.start)} (condition "
+                    f"{course.condition.name}) cannot reach {last}: the windows ('steps') of this "
+                    f"graph's connections let nothing out of {first} that comes then"
+                )
+    return None
+
+
+def _leaving(graph: AreaGraph, enters: Sequence[frozenset[str]], s: int) -> set[str]:
+    """Return the areas from which a connection leads on at step s+1 towards the readout."""
+    if s + 1 >= len(enters):
+        return set()
+    return {c.source for c in graph.connections if c.active(s + 1) and c.target in enters[s + 1]}
+
+
+def _distance(graph: AreaGraph, first: str, last: str) -> int:
+    """Return the connections on the shortest way, whatever their windows."""
+    reached, count = {first}, 0
+    while last not in reached:
+        reached |= {c.target for c in graph.connections if c.source in reached}
+        count += 1
+    return count
+
+
 def _calibrated(graph: AreaGraph, steps: int) -> list[frozenset[str]]:
     """Return the areas that calibration populates: with one picture, from index 0 on."""
     return graph.populated(steps, [True] + [graph.input == "sustained"] * steps)

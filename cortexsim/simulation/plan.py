@@ -14,7 +14,7 @@ from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
 from ..stimuli.protocol import Protocol
-from .course import Course, check, plan_course
+from .course import Course, check, plan_course, shut_out
 from .layout import Layout, fitting_microbatch, trial_coords
 from .record import Record
 
@@ -96,6 +96,9 @@ def prepare(
         plan_course(graph, protocol, condition, areas, indices) for condition in conditions
     )
     check(network, protocol, courses, indices)
+    late = shut_out(graph, protocol, courses)
+    if late:
+        warnings.warn(late, stacklevel=2)
     coords = trial_coords(
         chosen.ids, chosen.labels, [c.name for c in conditions], [c.factors for c in conditions]
     )

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import SimulationError
 from ..schema import INPUT_MEAN, INPUT_SCALE
 from ..stimuli import datasets, digits
 from ..stimuli.datasets import Dataset
 from ..stimuli.sequences import SequenceTask
+from .state import Settings
 
 #: Fragments of debris in the renderings of each scan that make up one epoch.
 DEBRIS = (0, 0, 8, 12, 16, 16, 16, 20)
@@ -152,6 +155,28 @@ class TrainingImages:
         random = generator(self.seed, "batch", epoch, batch)
         augmented = as_input(self.augment(pixels.flatten(0, 1), random))
         return list(augmented.view_as(pixels).unbind(1))
+
+
+def training_images(settings: Settings, root: Path | None) -> Dataset:
+    """Load the images that a training uses, unaugmented.
+
+    Parameters
+    ----------
+    settings
+        The training's, settled, as a card has them.
+    root
+        Folder of data sets.
+
+    Raises
+    ------
+    SimulationError
+        If more images are asked for than there are.
+    """
+    data = datasets.load(settings.dataset, "train", root=root, holdout=settings.holdout)
+    if settings.images is not None and settings.images > len(data):
+        raise SimulationError(f"{settings.images} training images were asked for; "
+                              f"{settings.dataset} has {len(data)} that are not held out")
+    return data.take(slice(settings.images))
 
 
 def in_sequence(count: int, images: int, seed: int) -> Tensor:

@@ -21,7 +21,7 @@ from ..models.calibration import calibrate
 from ..models.network import Network
 from ..stimuli import datasets
 from . import recipes
-from .batches import TrainingImages, calibration_frames
+from .batches import TrainingImages, calibration_frames, training_images
 from .evaluation import evaluate
 from .finish import CALIBRATED_STEPS, CALIBRATION_IMAGES, dynamics, finish
 from .state import Position, Settings, interrupts, write_metrics
@@ -100,7 +100,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         raise CheckpointError(
             f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
         )
-    data = _training_images(settings, data_root)
+    data = training_images(settings, data_root)
     if not graph.takes(data.images.shape[1:]):
         raise SimulationError(
             f"the images of {settings.dataset} are {data.images.shape[1:]} (channels, height, "
@@ -162,18 +162,10 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
         card["settings"] = {**card["settings"], "device": device}
     position = Position(**card.pop("position"))
     settings = Settings.from_card(card)
-    data = _training_images(settings, data_root)
+    data = training_images(settings, data_root)
     with devices.exact(devices.device(settings.device)):
         return _run(loaded.network, card, position, loaded.training, data, loaded.folder,
                     data_root, progress, calibrate_to, calibrate_on)
-
-
-def _training_images(settings: Settings, data_root: Path | None) -> datasets.Dataset:
-    data = datasets.load(settings.dataset, "train", root=data_root, holdout=settings.holdout)
-    if settings.images is not None and settings.images > len(data):
-        raise SimulationError(f"{settings.images} training images were asked for; "
-                              f"{settings.dataset} has {len(data)} that are not held out")
-    return data.take(slice(settings.images))
 
 
 def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],

@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from .. import files
-from ..errors import CheckpointError, SimulationError
+from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..models import Network, checkpoint, parameter_count
 from .finish import CALIBRATION_IMAGES
@@ -120,6 +120,8 @@ def run(configurations: Sequence[Configuration], root: Path, seeds: Iterable[int
                     if not _finished(configuration, folder, seed):
                         on_training(folder.name)
                         _train(configuration, folder, seed, data_root, command, progress)
+                except Interrupted:
+                    raise
                 except SimulationError as problem:
                     warnings.warn(f"{folder.name}: {problem}", stacklevel=2)
                     continue
@@ -217,7 +219,7 @@ def _finished(configuration: Configuration, folder: Path, seed: int) -> bool:
     if not (folder / checkpoint.CARD).exists():
         return False
     card = checkpoint.read_card(folder)
-    settings = Settings(**card["settings"])
+    settings = Settings.from_card(card)
     # None stands for a default that the card has settled
     asked = {key: value for key, value in vars(replace(configuration.settings, seed=seed)).items()
              if value is not None and key != "device"}

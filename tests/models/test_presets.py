@@ -133,7 +133,8 @@ def test_trains_simulates_saves_and_loads(name, tmp_path):
     with torch.no_grad():
         assert F.cross_entropy(network(x), y) < before
 
-    assert calibrate(network, x, graph.readout_time) == graph.readout_time
+    steps = max(3, graph.readout_time)
+    assert calibrate(network, x, steps) == steps
     card = {"name": name, "class_names": list("0123456789"), "data": {}}
     again = load(save(tmp_path / name, network, card)).network
     with torch.no_grad():
