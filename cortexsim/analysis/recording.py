@@ -268,9 +268,10 @@ def presentations(recording: xr.DataTree, condition: Condition | None = None, *,
     -------
     pandas.DataFrame
         ``shown`` (name), ``start_ms`` and ``stop_ms`` on the screen (before
-        the delay ``arrival_ms``; of what was to be named, after it), without the spans in which nothing was on.
-        The last span ends with the recording; in one thinned in time, spans
-        are seen at the recorded indices only.
+        the delay ``arrival_ms``; of what was to be named, after it), without
+        the spans in which there was nothing. The last span ends with the
+        recording; in one thinned in time, spans are seen at the recorded
+        indices only.
     """
     first = int(select(recording, condition)[0])
     shown = _plain(variable(recording, of).isel({schema.TRIAL: first}))
