@@ -160,8 +160,12 @@ def _over_time(
         masked = next((x for x in dict.fromkeys(data[split]) if x != rec.NONE), rec.NONE)
         data = data[data[split] == masked]
         title += f", {level_label(split, masked)}"
+    asked = None
+    if schema.ASKED in recording.data_vars and not by:
+        asked = rec.presentations(recording, of=schema.ASKED)
     figures.accuracy_over_time(
-        ax, data, by, chance=chance, readout_ms=readout, evidence_ms=settings.evidence_ms
+        ax, data, by, chance=chance, readout_ms=readout, evidence_ms=settings.evidence_ms,
+        asked=asked,
     )
     ax.set_title(title, pad=PAD)
 
