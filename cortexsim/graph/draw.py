@@ -175,7 +175,7 @@ def _areas(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:
     _line(axes, [(sheet.x, low - 0.62), (sheet.x, low - height / 2)], _FAINT)
     _line(axes, [(sheet.x, high + height / 2), (sheet.x, high + 0.55)], _FAINT)
     axes.text(sheet.x, low - 0.66,
-              f"image {_shape(graph.image)}\n{pre_net(graph)}",
+              f"image {_shape(graph.image)}\n" + pre_net(graph).replace(", ", ",\n", 1),
               size=9, ha="center", va="top", color=_FAINT, linespacing=1.35)
     axes.text(sheet.x, high + 0.59, f"readout at step {graph.readout_time}", size=9,
               ha="center", va="bottom", color=_FAINT)
