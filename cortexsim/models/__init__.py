@@ -2,11 +2,11 @@
 
 from .calibration import calibrate, statistics_used
 from .checkpoint import Loaded, load, save
-from .derive import with_statistics
+from .derive import unshare, with_statistics
 from .folding import fold
 from .network import Network
 from .resnet import PreActResNet
 from .weights import parameter_count
 
 __all__ = ["Loaded", "Network", "PreActResNet", "calibrate", "fold", "load", "parameter_count",
-           "save", "statistics_used", "with_statistics"]
+           "save", "statistics_used", "unshare", "with_statistics"]
