@@ -56,8 +56,8 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
         dry_run: bool, **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
-    PROTOCOL is a YAML file, or the name of one that comes along: backward_mask,
-    flashed or readout_time. What is in brackets below holds unless you say otherwise.
+    PROTOCOL is a YAML file, or the name of one that comes along: backward_mask, flashed,
+    readout_time or digit_sequence. What is in brackets below holds unless you say otherwise.
     """
     from . import experiment
 
@@ -132,6 +132,7 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
             raise CortexSimError("--resume goes on with the settings it was started with: "
                                  f"leave out {', '.join(map(terminal.flag, given))}")
     from . import choices, training
+    from .models import checkpoint
 
     if resumed is not None:
         with _resumable(resumed):
@@ -150,7 +151,9 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
                            command=terminal.command())
     click.echo(cli_networks.accuracies(folder))
     click.echo(f"network    {folder}")
-    click.echo(f"run it     cortexsim run backward_mask --model {folder}")
+    trained = training.Settings.from_card(checkpoint.read_card(folder))
+    protocol = "digit_sequence" if trained.sequence else "backward_mask"
+    click.echo(f"run it     cortexsim run {protocol} --model {folder}")
 
 
 @main.command(short_help="Show an area graph as a table and a picture.")
@@ -198,7 +201,8 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
         click.echo(f"picture    {out}")
 
 
-for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.models):
+for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,
+                cli_networks.models):
     main.add_command(command)
 
 

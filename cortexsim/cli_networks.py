@@ -1,4 +1,4 @@
-"""Commands about trained networks: evaluate, calibrate, models."""
+"""Commands about networks: evaluate, calibrate, fold, models."""
 
 from __future__ import annotations
 
@@ -90,6 +90,31 @@ def calibrate(checkpoint: str, steps: int, images: int | None, seed: int | None,
     click.echo(f"statistics: {models.statistics_used(loaded.network, steps)}")
     click.echo(accuracies(folder))
     click.echo(f"network    {folder}")
+
+
+@click.command(short_help="Turn a ResNet into an area graph that runs in time.")
+@click.argument("resnet")
+@click.option("--weights", type=options.FOLDER,
+              help="File of its weights: PyTorch's state_dict, or safetensors [random ones].")
+@click.option("--dataset", callback=terminal.filled,
+              help="The images it names: digits or cifar10 [ImageNet's, if it has 1000 classes].")
+@click.option("--seed", type=Whole(min=0), default=0, help="Of random weights.")
+@click.option("--out", type=options.FOLDER, help="A new folder for the checkpoint [runs/RESNET-N].")
+def fold(resnet: str, weights: Path | None, dataset: str | None, seed: int,
+         out: Path | None) -> None:
+    """Turn a RESNET into an area graph: its stages become areas, its blocks steps.
+
+    RESNET is resnet18, resnet34 or resnet50 of torchvision, or preact-resnet20, 32, 44,
+    56 or 110 of He et al. 2016. What comes of it runs like any network: cortexsim run
+    PROTOCOL --model FOLDER.
+    """
+    from . import conversion
+
+    with files.new_folder(out, f"runs/{resnet}") as folder:
+        made = conversion.convert(resnet, folder, weights=weights, dataset=dataset, seed=seed,
+                                  command=terminal.command())
+    click.echo(str(made.network.graph))
+    click.echo(f"network    {made.folder}")
 
 
 @click.command()

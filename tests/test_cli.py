@@ -307,6 +307,8 @@ def test_graphs_are_printed_counted_and_drawn(folder, tiny):
 
 def test_mistakes_with_graphs(folder, tiny):
     fails("graph ventral-ful", "did you mean 'ventral-full'?", "YAML file or a checkpoint")
+    fails("graph fig6", "did you mean 'fig6-1state', 'fig6-2state' or 'fig6-3state-resnet'?")
+    fails("graph fig10-adjacent --readout-time 3", "possible readout times: 2, 4, 6, 8, 10, 12")
     fails("graph gone.yaml", "gone.yaml: cannot be read (No such file or directory)")
     fails(f"graph {tiny} --out fig.txt", "fig.txt: a picture ends in one of .svg, .png, .pdf")
     fails(f"graph {tiny} --out gone/fig.svg", "cannot be written (No such file or directory)")

@@ -102,7 +102,7 @@ def statistics_used(network: Network, last: int) -> str:
 def _enough(graph: AreaGraph, steps: int, drive: Sequence[bool]) -> int:
     """Return the last index to measure, of shared statistics that are to serve to ``steps``."""
     used = normalization.used(graph, steps, drive)
-    return max(graph.readout_time, *(indices[0] for indices in used.values()))
+    return max([graph.readout_time, *(indices[0] for indices in used.values())])
 
 
 def _averaged(graph: AreaGraph, drive: Sequence[bool]) -> dict[str, list[int]]:

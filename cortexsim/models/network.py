@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, GraphError
-from ..graph import AreaGraph, Connection
+from ..graph import AreaGraph, Connection, sharing
 from . import engine, normalization
 from .ends import PostNet, PreNet
 from .engine import State
@@ -254,7 +254,8 @@ class Network(nn.Module):
         Scales and shifts allow any with ``beyond`` ``"last"``.
         """
         graph = self.graph
-        ends = any(graph.weight_sharing(c) == "per-step" for c in graph.connections) or (
+        ends = any(graph.weight_sharing(c) == "per-step" and not sharing.covers(graph, c)
+                   for c in graph.connections) or (
             graph.normalization.scale_shift == "time-specific" and self.beyond == "error")
         return self.steps if ends else math.inf
 
