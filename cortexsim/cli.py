@@ -79,8 +79,15 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 
 @main.command(short_help="Train a network.")
 @options.area_graph
-@click.option("--dataset", callback=terminal.filled, default="cifar10",
-              help="Training images: cifar10, digits (in clutter) or digits-clean.")
+@click.option("--init", callback=terminal.filled, metavar="NETWORK",
+              help="Start from the weights of a trained network, a name that 'cortexsim models' "
+                   "lists or a checkpoint's folder, and from its graph, of which only "
+                   "--readout-time, --input, --weights, --statistics and --scale-shift can be "
+                   "changed. Shared weights become equal copies with --weights per-step "
+                   "[random weights].")
+@click.option("--dataset", callback=terminal.filled,
+              help="Training images: cifar10, digits (in clutter) or digits-clean [cifar10; "
+                   "with --init, what that network was trained on].")
 @options.data_root
 @click.option("--recipe", type=click.Choice(["fast", "paper"]), default="fast",
               help="Good accuracy soon, or the settings of Liao & Poggio 2016.")
@@ -132,10 +139,11 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
             folder = training.resume(resumed, data_root=data_root, device=device)
     else:
         task = choices.describe_sequence(options)
-        settings = training.Settings(device=device, sequence=task, **{
-            field.name: options.pop(field.name) for field in fields(training.Settings)
-            if field.name in options})
-        graph = choices.describe_graph(settings.dataset, options)
+        chosen = {field.name: options.pop(field.name) for field in fields(training.Settings)
+                  if field.name in options}
+        dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
+        settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
+        graph = choices.describe_graph(dataset, options, settings.init)
         # a folder with a name is made, or refused, by the training
         place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
         with place as folder, _resumable(folder):

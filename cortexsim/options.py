@@ -53,6 +53,12 @@ _GRAPH = (
                  help="Convolutions between the image and the first area [1]."),
     click.option("--pre-net-channels", type=Whole(min=1),
                  help="Channels between those convolutions [the first area's]."),
+    click.option("--statistics", type=click.Choice(["time-specific", "shared"]),
+                 help="Normalize by statistics of each step, or by one set for all "
+                      "[time-specific]."),
+    click.option("--scale-shift", type=click.Choice(["none", "shared", "time-specific"]),
+                 help="Learn no scale and shift after normalizing, the same for all steps, or "
+                      "others at each [none]."),
     click.option("--graph", "graph_name", callback=terminal.filled, metavar="FILE",
                  help="The area graph, in place of all options above: a YAML file, or a name that "
                       "'cortexsim graph --list' lists."),

@@ -424,3 +424,20 @@ def test_a_recording_says_which_statistics_were_used(folder, tiny):
             "long", "calibrated to t = 30; past t = 30 those of t = 30 (--beyond last)")):
         with xr.open_datatree(f"{name}/recording.zarr", engine="zarr") as tree:
             assert tree.attrs["statistics"] == words
+
+
+def test_train_from_a_trained_network(folder, tiny):
+    line = f"train --init {tiny} --holdout 1333 --batch-size 16 --epochs 1 --precision float32 "
+    # the data set is that of the network: scans that it holds out are few enough to be quick
+    works(line + "--weights per-step --readout-time 3 --dataset digits-clean --out own")
+    own = load("own")
+    assert own.card["init"] == {"name": "tiny", "sha256": load(tiny).sha256}
+    assert (own.network.graph.weights, own.network.graph.readout_time) == ("per-step", 3)
+    assert own.network.graph.normalization.statistics == "time-specific"
+    fails(line + "--gain 0.5 --channels 2,3,4,4", "--init takes the graph of its network: leave "
+          "out --gain, --channels; only --readout-time, --input, --weights, --statistics, "
+          "--scale-shift can change it")
+    fails(line + "--graph fig1-resnet", "leave out --graph")
+    fails("train --init own --weights shared", "cannot be one weight", "again")
+    fails("train --init own --readout-time 4", "belong to the steps 1 to 3")
+    fails("train --init nobody", "unknown network 'nobody'")

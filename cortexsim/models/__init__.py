@@ -2,7 +2,7 @@
 
 from .calibration import calibrate, statistics_used
 from .checkpoint import Loaded, load, save
-from .derive import with_statistics
+from .derive import unshare, with_statistics
 from .folding import fold
 from .network import Network
 from .resnet import PreActResNet
@@ -10,4 +10,4 @@ from .unrolling import unroll
 from .weights import parameter_count
 
 __all__ = ["Loaded", "Network", "PreActResNet", "calibrate", "fold", "load", "parameter_count",
-           "save", "statistics_used", "unroll", "with_statistics"]
+           "save", "statistics_used", "unroll", "unshare", "with_statistics"]
