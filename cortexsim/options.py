@@ -1,8 +1,9 @@
-"""Options that belong together, for commands that take them all."""
+"""Options that several commands have, or that belong together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,18 @@ from . import terminal
 from .terminal import Whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path)
+data_root = click.option(
+    "--data-root", type=FOLDER,
+    help="Folder with data sets that do not come along "
+         "[the variable CORTEXSIM_DATA, or ~/.cache/cortexsim].")
+device = click.option("--device", callback=terminal.filled,
+                      help="Where to compute: cpu, cuda or cuda:N [cuda where there is one].")
+beyond = click.option(
+    "--beyond", type=click.Choice(["error", "last"]), default="error",
+    help="At steps past those a network was calibrated for: stop with an error, or normalize "
+         "as at the last of them.")
 
 _GRAPH = (
     click.option("--areas", callback=terminal.words, metavar="V1,V2,V4,IT",

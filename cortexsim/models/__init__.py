@@ -1,6 +1,6 @@
 """Networks: the weights of an area graph, the step that runs it, files that hold it."""
 
-from .calibration import calibrate
+from .calibration import calibrate, statistics_used
 from .checkpoint import Loaded, load, save
 from .derive import with_statistics
 from .folding import fold
@@ -10,4 +10,4 @@ from .unrolling import unroll
 from .weights import parameter_count
 
 __all__ = ["Loaded", "Network", "PreActResNet", "calibrate", "fold", "load", "parameter_count",
-           "save", "unroll", "with_statistics"]
+           "save", "statistics_used", "unroll", "with_statistics"]

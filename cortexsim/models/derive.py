@@ -35,6 +35,7 @@ def with_statistics(network: Network, statistics: str) -> Network:
     rule = Normalization(statistics, network.graph.normalization.scale_shift)
     made = copy.deepcopy(network)
     made.graph, made.origin = replace(network.graph, normalization=rule), {}
+    made.calibration = {}
     made.statistics.forget()
     made.statistics.shared = statistics == "shared"
     return made

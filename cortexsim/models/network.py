@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,8 @@ class Network(nn.Module):
         super().__init__()
         #: ``model`` and ``weights_sha256`` of the checkpoint it was loaded from.
         self.origin: dict[str, str] = {}
+        #: How it was calibrated: ``images`` (how many) and ``steps``, as in a card.
+        self.calibration: dict[str, Any] = {}
         self.graph = graph
         self.classes = classes
         self.steps = steps or graph.readout_time

@@ -35,6 +35,11 @@ class Course:
     onset: int | None
     needed: tuple[frozenset[str], ...]
 
+    @property
+    def length(self) -> int:
+        """Steps from the onset to the end."""
+        return 0 if self.onset is None else len(self.needed) - 1 - self.onset
+
     def steps(self, graph: AreaGraph) -> Iterator[tuple[tuple[Connection, ...], frozenset[str]]]:
         """Yield for each step from the onset what fires and which areas are then populated."""
         if self.onset is None:
@@ -135,8 +140,7 @@ def _check_weights(network: Network, protocol: Protocol, courses: Sequence[Cours
                    for c in firing if not has(c, s)]
         if lacking:
             last_helps = what != "weights" and all(scaled(c, s, "last") for _, c, s in lacking)
-            steps = max(len(c.needed) - 1 - c.onset for c in courses if c.onset is not None)
-            end = min(end for end, _, _ in lacking)
+            end, steps = min(end for end, _, _ in lacking), max(c.length for c in courses)
             raise SimulationError(
                 f"the network has {what} of its own for each step, and they end at step "
                 f"{network.steps}; the protocol takes {steps} steps from its first picture on: "
