@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cortexsim import devices, presets
-from cortexsim.graph import AreaGraph, Connection, PreNet
+from cortexsim.graph import AreaGraph, Connection
 from cortexsim.models import Network
 from cortexsim.training import recipes
 
@@ -235,11 +235,7 @@ def main() -> None:
         (dataclasses.replace(ventral, readout_time=6), "fast"),
         (ventral, "fast"),
     ]
-    for name, channels, sizes in (("fig9-4state-full", [8, 16, 32, 64], [32, 16, 8, 4]),
-                                  ("fig9-3state-full", [64, 128, 256], [32, 16, 8])):
-        cases.append((AreaGraph.chain(
-            [f"S{i + 1}" for i in range(len(sizes))], "full", channels=channels, sizes=sizes,
-            input="onset", readout_time=5, pre_net=PreNet(3, None), name=name), "paper"))
+    cases += [(presets.get(name), "paper") for name in ("fig9-4state-full", "fig9-3state-full")]
     print(f"{devices.hardware(device)}, torch {torch.__version__}, batch {options.batch}, "
           f"{options.precision}")
     print("n: readout times in the loss; ratio: time of the straightforward side / time of ours, "

@@ -5,8 +5,9 @@ All savings are exact up to the order of floating-point sums:
 - transitions that leave one area share its normalization and ReLU, and those of
   one stride share one wider convolution;
 - the last layers of all transitions into one area are one convolution over their
-  joined inputs;
-- outside training, a normalization is folded into the convolution before it.
+  joined inputs, except over large maps in training on a processor;
+- outside training, a normalization is folded into the convolution before it;
+- in training, convolutions of large strides skip the gaps (see ``strided``).
 
 The first two are for transitions that normalize before they convolve (``brc``,
 ``brd``); those that normalize afterwards (``cbr``) are applied one by one.
@@ -23,12 +24,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..graph import AreaGraph, Connection
+from . import strided
 from .transitions import TRANSITIONS, is_deconvolution, layer_stride, resample, shortcut
 
 if TYPE_CHECKING:
     from .network import Network
 
 State = dict[str, Tensor]
+
+#: Bytes of activity above which joining costs a processor more than one wide convolution saves.
+LARGE = 4_000_000
 
 
 @lru_cache(maxsize=4096)
@@ -106,7 +111,7 @@ def transitions(network: Network, state: State, s: int,
         inputs = {c: middle_layer(network, x, c, layer, s) if layer < c.layers else x
                   for c, x in inputs.items()}
     for group in _last_groups(graph, tuple(inputs)):
-        sums.setdefault(group[0].target, []).append(_last_layers(network, inputs, group, s))
+        sums.setdefault(group[0].target, []).extend(_last_layers(network, inputs, group, s))
     return sums
 
 
@@ -114,7 +119,8 @@ def activated(network: Network, state: State, s: int, firing: Sequence[Connectio
     """Return BN-ReLU of every area that a transition reads so, at index s-1."""
     sources = dict.fromkeys(c.source for c in firing
                             if TRANSITIONS[c.transition].normalization == "before")
-    return {area: F.relu(network.normalize(state[area], [area], s - 1)) for area in sources}
+    return {area: F.relu(network.normalize(state[area], [area], s - 1), inplace=True)
+            for area in sources}
 
 
 def first_layers(
@@ -151,7 +157,9 @@ def first_layers(
             weight = weight * (scale[:, None, None] if up else scale[:, None, None, None])
         size = network.graph.area(group[0].target).shape[1:]
         stride = layer_stride(network.graph, group[0], 1)
-        x = resample(active[group[0].source], weight, stride, size, bias)
+        x = active[group[0].source]
+        x = (strided.resample(x, weight, stride, size) if network.training
+             else resample(x, weight, stride, size, bias))
         for connection, part in zip(group, torch.split(x, sizes, 1), strict=True):
             if connection.layers == 1:
                 direct.setdefault(connection.target, []).append(part)
@@ -187,14 +195,23 @@ def middle_layer(network: Network, x: Tensor, connection: Connection, layer: int
 
 
 def _last_layers(network: Network, inputs: dict[Connection, Tensor], group: list[Connection],
-                 s: int) -> Tensor:
-    """Apply the last layers of several transitions into one area, as one convolution."""
-    x = _join([inputs[c] for c in group], 1)
+                 s: int) -> list[Tensor]:
+    """Apply the last layers of several transitions into one area, as one convolution.
+
+    Not so for large maps in training on a processor; what is returned is to be summed.
+    """
+    parts = [inputs[c] for c in group]
+    if (len(group) > 1 and network.training and parts[0].device.type == "cpu"
+            and sum(x.nbytes for x in parts) > LARGE):
+        return [x for c in group for x in _last_layers(network, inputs, [c], s)]
+    x = _join(parts, 1)
     if network.training:
         x = network.normalize(x, [site(c, c.layers) for c in group], s)
     weight = _join([network.weight(c, c.layers, s) for c in group], 1)
     stride = layer_stride(network.graph, group[0], group[0].layers)
-    return resample(F.relu(x, inplace=not torch.is_grad_enabled()), weight, stride)
+    # in training x is fresh, and the backward pass of its normalization needs only its input
+    inplace = network.training or not torch.is_grad_enabled()
+    return [resample(F.relu(x, inplace=inplace), weight, stride)]
 
 
 @lru_cache(maxsize=4096)

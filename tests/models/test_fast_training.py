@@ -1,0 +1,59 @@
+"""What training computes in another way than simulation, because it is faster."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cortexsim.graph import AreaGraph, PreNet
+from cortexsim.models import Network, engine, strided, transitions
+
+
+@settings(max_examples=60, deadline=None)
+@given(kernel=st.sampled_from([1, 3, 5]), stride=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+       height=st.integers(1, 20), width=st.integers(1, 20), deconvolution=st.booleans())
+def test_large_strides_equal_torch(kernel, stride, height, width, deconvolution):
+    small = tuple(-(-n // k) for n, k in zip((height, width), stride, strict=True))
+    assume(small != (height, width))
+    ends = [(height, width), small]
+    size, channels = (ends[0], 4) if deconvolution else (ends[1], 3)
+    torch.manual_seed(0)
+    weight = torch.randn(4, 3, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, channels, *ends[deconvolution], dtype=torch.float64, requires_grad=True)
+    values = [apply(x, weight, stride, size) for apply in (transitions.resample, strided.resample)]
+    for value in values:
+        assert value.shape[2:] == size
+    torch.testing.assert_close(*values)
+    direction = torch.randn_like(values[0])
+    torch.testing.assert_close(*(torch.autograd.grad(value, (x, weight), direction)
+                                 for value in values))
+
+
+def gradients(network: Network) -> list[torch.Tensor]:
+    network.zero_grad()
+    images = torch.randn(3, *network.graph.image, generator=torch.Generator().manual_seed(0),
+                         dtype=torch.float64)
+    scores = network.scores(images, network.graph.readout_times(4))
+    torch.stack(list(scores.values())).square().sum().backward()
+    return [*scores.values(), *(p.grad for p in network.parameters() if p.grad is not None)]
+
+
+@pytest.mark.parametrize("fast", ["strides", "separate"])
+def test_training_is_the_same_by_either_way(fast, monkeypatch):
+    graph = AreaGraph.chain(["A", "B", "C"], "full", channels=[2, 3, 4], sizes=[16, 8, 2],
+                            readout_time=4, pre_net=PreNet(1), image=(3, 16, 16))
+    network = Network(graph, seed=1).double().train()
+    calls = []
+    for name in ("_gather", "_spread"):
+        original = getattr(strided, name)
+        monkeypatch.setattr(strided, name, lambda *args, name=name, original=original: (
+            calls.append(name), original(*args))[1])
+    found = gradients(network)
+    assert set(calls) == {"_gather", "_spread"}
+    if fast == "strides":
+        monkeypatch.setattr(strided, "resample", transitions.resample)
+    else:
+        monkeypatch.setattr(engine, "LARGE", 0)
+    torch.testing.assert_close(gradients(network), found)
