@@ -1,4 +1,4 @@
-"""Figures of several seeds: every seed a point, their mean a line, and the verdicts beside them."""
+"""Figures of several seeds: each faint, their mean bold, and the verdicts beside them."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def sheet(title: str, verdicts: Sequence[Verdict], panels: int = 1) -> Iterator[
         figure = Figure((width, height))
         figure.suptitle(title, x=0.2 / width, y=1 - 0.12 / height, ha="left", va="top",
                         fontsize=11, weight="bold")
-        pitch = (width - COLUMN) / panels
-        axes = [figure.add_axes(((0.65 + i * pitch) / width, 0.55 / height,
-                                 (pitch - 0.85) / width, (height - 1.3) / height))
+        pitch, tall = (width - COLUMN) / panels, PANEL[1] - 1.3
+        axes = [figure.add_axes(((0.65 + i * pitch) / width, 1 - (tall + 0.75) / height,
+                                 (pitch - 0.85) / width, tall / height))
                 for i in range(panels)]
         y = height - 0.55
         for (text, numbers), verdict in zip(blocks, verdicts, strict=True):
@@ -80,14 +80,14 @@ def _block(verdict: Verdict) -> tuple[list[str], list[str]]:
 def curves(ax: Axes, data: pd.DataFrame, x: str, y: str, group: str, *,
            labels: Mapping[str, str], colors: Mapping[str, str] | None = None,
            dashed: Sequence[str] = ()) -> Axes:
-    """Draw the mean of the seeds as a line through every seed's points.
+    """Draw the mean of the seeds as a line, and faintly each seed's points.
 
     Parameters
     ----------
     ax
         Axes to draw on.
     data
-        One row for each seed and place.
+        One row for each ``seed`` and place.
     x, y
         Columns of the axes, numbers.
     group
@@ -103,7 +103,8 @@ def curves(ax: Axes, data: pd.DataFrame, x: str, y: str, group: str, *,
     for name, label in labels.items():
         rows = data[data[group] == name]
         mean = rows.groupby(x)[y].mean()
-        ax.plot(rows[x], rows[y], "o", ms=3, alpha=0.5, mew=0, color=colors[name])
+        for _, seed in rows.groupby("seed"):
+            ax.plot(seed[x], seed[y], "o-", ms=3, lw=0.7, alpha=0.35, mew=0, color=colors[name])
         ax.plot(mean.index, mean, color=colors[name], label=label, lw=1.6,
                 ls="--" if name in dashed else "-")
     _finish(ax)
