@@ -15,6 +15,9 @@ STEP = "step"
 STIMULUS, LABEL, CONDITION = "stimulus_id", "label", "condition"
 
 SCORES, SHOWN, DONE = "scores", "shown", "done"
+#: Where other images than the target are shown: what is to be named at each index, and the
+#: classes of what is on and of what is to be named, -1 for none.
+ASKED, SHOWN_LABEL, ASKED_LABEL = "asked", "shown_label", "asked_label"
 #: Of an area; the last is its timeline, the root mean square over all its units.
 ACTIVATION, POPULATED, RMS = "activation", "populated", "rms"
 CHUNK = "chunk"
@@ -22,7 +25,8 @@ CHUNK = "chunk"
 #: Names an area, a factor or a data set may not take, since a recording uses them.
 RESERVED = frozenset(
     {TRIAL, TIME, CLASS, CHANNEL, ROW, COLUMN, UNIT, STEP, STIMULUS, LABEL,
-     CONDITION, SCORES, SHOWN, DONE, ACTIVATION, POPULATED, RMS, CHUNK}
+     CONDITION, SCORES, SHOWN, DONE, ACTIVATION, POPULATED, RMS, CHUNK,
+     ASKED, SHOWN_LABEL, ASKED_LABEL}
 )
 
 #: Columns of the tables of results that stand beside a factor's; no factor may bear their names.
@@ -31,6 +35,9 @@ COLUMNS = frozenset(
      "step_high", "time_ms", "ms", "ms_low", "ms_high", "rms", "note", "readout_ms",
      "readout_stop_ms", "evidence", "evidence_low", "evidence_high", "summary"}
 )
+
+#: Networks take ``(pixel - mean) / scale`` of pixels from 0 to 1: -2 to 2, and 0 for grey.
+INPUT_MEAN, INPUT_SCALE = 0.5, 0.25
 
 #: What an index shows when nothing is on.
 NOTHING = "nothing"

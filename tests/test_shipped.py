@@ -11,15 +11,19 @@ from cortexsim import resources
 from cortexsim.experiment import prepare
 from cortexsim.models import load
 from cortexsim.stimuli import datasets
-from cortexsim.training import evaluate
+from cortexsim.stimuli.sequences import SequenceTask
+from cortexsim.training import Settings, evaluate
 
 NETWORKS = resources.networks()
-DIGITS = [name for name in NETWORKS if name.startswith("digits")]
+SEQUENCE = "digits-sequence"
+ON_IMAGES = [name for name in NETWORKS if name != SEQUENCE]
+DIGITS = [name for name in ON_IMAGES if name.startswith("digits")]
 
 
-def test_both_kinds_come_along_for_both_data_sets():
-    assert set(NETWORKS) == {f"{data}-{kind}" for data in ("digits", "cifar10")
-                             for kind in ("leaky", "gain1")}
+def test_both_kinds_come_along_for_both_data_sets_and_one_for_sequences():
+    assert set(ON_IMAGES) == {f"{data}-{kind}" for data in ("digits", "cifar10")
+                              for kind in ("leaky", "gain1")}
+    assert SEQUENCE in NETWORKS
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -31,8 +35,10 @@ def test_a_card_says_how_its_network_came_to_be(name):
         card.keys() | card["settings"].keys())
     assert (loaded.folder / "weights.safetensors").stat().st_size < 3_000_000
     laterals = {c.gain for c in graph.connections if c.shortcut == "identity"}
-    assert laterals == {0.5 if name.endswith("leaky") else 1.0}
+    assert laterals == {1.0 if name.endswith("gain1") else 0.5}
     assert card["calibration"]["steps"] == loaded.network.statistics_limit == 64
+    if name == SEQUENCE:
+        return
     for accuracy in card["test_accuracy"].values():
         assert list(accuracy) == [str(t) for t in graph.readout_times(64)]
         assert accuracy["10"] > accuracy["3"]  # it rises with readout time
@@ -50,6 +56,23 @@ def test_digits_networks_score_what_their_cards_say(name, dataset):
                             abs_tol=1.1 / 360)
     if dataset == "digits-clean":
         assert found[10] >= 0.97
+
+
+@pytest.mark.parametrize("dataset", ["digits", "digits-clean"])
+def test_the_sequence_network_names_the_digit_before_at_each_place(dataset):
+    loaded = load(SEQUENCE)
+    task = Settings.from_card(loaded.card).sequence
+    assert (task.ask, task.images) == ("previous", 4)
+    found = evaluate(loaded.network, datasets.load(dataset, "test"), task=task)
+    assert list(found) == [5, 8, 11]  # the last indices of the second to fourth digit
+    for t, value in found.items():
+        assert value >= 0.9
+        assert math.isclose(value, loaded.card["test_accuracy"][dataset][str(t)],
+                            abs_tol=1.1 / 360)
+    # it is the digit before, not the one that is on
+    current = SequenceTask(task.images, task.steps, "last")
+    assert max(evaluate(loaded.network, datasets.load(dataset, "test"), [5, 8, 11],
+                        task=current).values()) < 0.2
 
 
 def test_the_best_cifar_network_reaches_85_percent_at_its_last_readout():

@@ -17,15 +17,17 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"experiment", "choices"},
+    {"cli_networks"},
+    {"experiment", "choices", "conversion"},
     {"analysis", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "files", "checksums"},
+     "terminal", "options", "files", "checksums"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
                  "graph", "presets", "stimuli.protocol", "stimuli.masks", "stimuli.movie",
+                 "stimuli.sequences", "options",
                  "stimuli.datasets", "analysis.recording", "analysis.latency",
                  "analysis.psychometrics", "analysis.figures", "analysis.summary", "cli"]
 

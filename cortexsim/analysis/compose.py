@@ -44,7 +44,9 @@ def compose(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
     readout = psychometrics.accuracy(recording, readout_ms, by=[])["readout_ms"].iloc[0]
     if not rec.areas(recording):
         curves = []
-    panels = ["timelines"] * len(curves) + ["time"] + ["factor"] * bool(by)
+    panels = ["timelines"] * len(curves)
+    if psychometrics.labelled(recording) or not panels:
+        panels += ["time"] + ["factor"] * bool(by)
     columns = 2 if len(panels) in (2, 4) else len(panels)
     rows = -(-len(panels) // columns)
     with rc_context(style()):
@@ -158,8 +160,12 @@ def _over_time(
         masked = next((x for x in dict.fromkeys(data[split]) if x != rec.NONE), rec.NONE)
         data = data[data[split] == masked]
         title += f", {level_label(split, masked)}"
+    asked = None
+    if schema.ASKED in recording.data_vars and not by:
+        asked = rec.presentations(recording, of=schema.ASKED)
     figures.accuracy_over_time(
-        ax, data, by, chance=chance, readout_ms=readout, evidence_ms=settings.evidence_ms
+        ax, data, by, chance=chance, readout_ms=readout, evidence_ms=settings.evidence_ms,
+        asked=asked,
     )
     ax.set_title(title, pad=PAD)
 

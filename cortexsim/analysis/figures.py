@@ -222,6 +222,7 @@ def accuracy_over_time(
     chance: float | None = None,
     readout_ms: float | None = None,
     evidence_ms: tuple[float, float] | None = None,
+    asked: pd.DataFrame | None = None,
     legend: bool = True,
 ) -> Axes:
     """Draw accuracy over readout time, one curve per level of a factor.
@@ -240,6 +241,10 @@ def accuracy_over_time(
         The readout that was fixed beforehand, drawn as a vertical line.
     evidence_ms
         First and last readout of the summed evidence, shaded.
+    asked
+        What is to be named from when to when, from
+        :func:`cortexsim.analysis.recording.presentations`: drawn below, and the curve
+        begins anew where it changes.
     legend
         Whether to name the curves.
 
@@ -251,13 +256,18 @@ def accuracy_over_time(
     known: Sequence[Any] = list(dict.fromkeys(data[factor])) if factor else [None]
     for color, level in zip(palette.sequential(len(known)), known, strict=True):
         rows = data[data[factor] == level] if factor else data
-        marks.curve(
-            ax, rows["time_ms"], rows["accuracy"], rows["low"], rows["high"],
-            color=color if factor else palette.INK,
-            label=level_label(factor, level) if factor else None,
-        )
+        changes = [] if asked is None else asked["start_ms"].tolist()
+        for _, part in rows.groupby(np.searchsorted(changes, rows["time_ms"], side="right")):
+            marks.curve(
+                ax, part["time_ms"], part["accuracy"], part["low"], part["high"],
+                color=color if factor else palette.INK,
+                label=level_label(factor, level) if factor else None,
+            )
     marks.time_axis(ax, data["time_ms"])
     ax.set_xlabel("Readout time, from image onset (ms)")
+    if asked is not None:
+        ax.set_xlabel("Readout time (ms); above it, what is to be named")
+        marks.stimulus_bar(ax, asked)
     marks.accuracy_axis(ax, chance)
     handles = marks.readout_marks(ax, readout_ms, evidence_ms)
     if handles:

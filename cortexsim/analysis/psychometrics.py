@@ -112,6 +112,12 @@ def accuracy_over_time(
     return table
 
 
+def labelled(recording: xr.DataTree) -> bool:
+    """Return whether any trial has a class to be named."""
+    label = schema.ASKED_LABEL if schema.ASKED_LABEL in recording.data_vars else schema.LABEL
+    return bool((recording[label] >= 0).any())
+
+
 def readout_times(recording: xr.DataTree) -> list[float]:
     """Return the times in ms at which the last area is populated in some trial."""
     scores = rec.variable(recording, schema.SCORES).isel({schema.CLASS: 0})
@@ -197,11 +203,14 @@ def _empty(recording: xr.DataTree, index: np.ndarray) -> str:
 def _answers(
     recording: xr.DataTree, index: np.ndarray, *, summed: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each trial was right, and whether it answered: both ``(trial, readout)``."""
-    label = recording.coords[schema.LABEL].values
+    """Whether each trial was right, and whether it answered: both ``(trial, readout)``.
+
+    Summed over several readouts, the answer is to what the last of them asks.
+    """
+    labels = _asked(recording, index[-1:] if summed else index)
     scores = rec.variable(recording, schema.SCORES).isel({schema.TIME: index})
     right, known = [], []
-    for start in range(0, len(label), BLOCK):
+    for start in range(0, len(labels), BLOCK):
         rows = slice(start, start + BLOCK)
         block = scores.isel({schema.TRIAL: rows}).values
         some = ~np.isnan(block).any(axis=-1)
@@ -210,11 +219,21 @@ def _answers(
             block = np.where(some[..., None], logp, 0.0).sum(axis=1, keepdims=True)
             some = some.any(axis=1, keepdims=True)
         # an image without a label (-1) can be neither right nor wrong
-        some &= ((label[rows] >= 0) & (label[rows] < block.shape[-1]))[:, None]
+        label = labels[rows]
+        some &= (label >= 0) & (label < block.shape[-1])
         choice = np.where(some[..., None], block, 0.0).argmax(axis=-1)
-        right.append(some & (choice == label[rows, None]))
+        right.append(some & (choice == label))
         known.append(some)
     return np.concatenate(right), np.concatenate(known)
+
+
+def _asked(recording: xr.DataTree, index: np.ndarray) -> np.ndarray:
+    """Return the class to be named, ``(trial, readout)``; -1 for none."""
+    if schema.ASKED_LABEL in recording.data_vars:
+        at = rec.variable(recording, schema.ASKED_LABEL).isel({schema.TIME: index})
+        return np.asarray(at.values)
+    label = np.asarray(recording.coords[schema.LABEL].values)
+    return np.repeat(label[:, None], len(index), axis=1)
 
 
 def _count(

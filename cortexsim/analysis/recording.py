@@ -251,7 +251,8 @@ def _plainest(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def presentations(recording: xr.DataTree, condition: Condition | None = None) -> pd.DataFrame:
+def presentations(recording: xr.DataTree, condition: Condition | None = None, *,
+                  of: str = schema.SHOWN) -> pd.DataFrame:
     """Say what was on, from when to when, in a condition.
 
     Parameters
@@ -260,18 +261,23 @@ def presentations(recording: xr.DataTree, condition: Condition | None = None) ->
         An open recording.
     condition
         As in :func:`select`; of several conditions the first is taken.
+    of
+        ``asked`` for what was to be named, in place of what was on.
 
     Returns
     -------
     pandas.DataFrame
         ``shown`` (name), ``start_ms`` and ``stop_ms`` on the screen (before
-        the delay ``arrival_ms``), without the spans in which nothing was on.
-        The last span ends with the recording; in one thinned in time, spans
-        are seen at the recorded indices only.
+        the delay ``arrival_ms``; of what was to be named, after it), without
+        the spans in which there was nothing. The last span ends with the
+        recording; in one thinned in time, spans are seen at the recorded
+        indices only.
     """
     first = int(select(recording, condition)[0])
-    shown = _plain(variable(recording, schema.SHOWN).isel({schema.TRIAL: first}))
-    time = axis(recording) - float(recording.attrs.get("arrival_ms", 0))
+    shown = _plain(variable(recording, of).isel({schema.TRIAL: first}))
+    time = axis(recording)
+    if of == schema.SHOWN:
+        time = time - float(recording.attrs.get("arrival_ms", 0))
     starts = [0, *(i for i in range(1, len(shown)) if shown[i] != shown[i - 1])]
     stops = [*starts[1:], len(shown) - 1]
     rows = [

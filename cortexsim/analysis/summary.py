@@ -17,6 +17,7 @@ from .settings import settings as read_settings
 
 #: Readout times in the table of a recording without factors.
 ROWS = 12
+_HEADERS = {"step": "step", "time_ms": "ms", schema.SHOWN: "shown", schema.ASKED: "asked"}
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class Tables:
     ----------
     accuracy
         One row per level of the summary's factor and the mask (without
-        factors: per readout time): those columns, ``n``, ``accuracy``,
-        ``low``, ``high`` at the readout, and ``evidence``, ``evidence_low``,
-        ``evidence_high`` with evidence summed (if the protocol fixes it).
+        factors: per readout time, and for a sequence per picture, ``shown`` and
+        ``asked``): those columns, ``n``, ``accuracy``, ``low``, ``high`` at the
+        readout, and ``evidence``, ``evidence_low``, ``evidence_high`` with
+        evidence summed (if the protocol fixes it).
     responses
         One row per area: ``arrival_step``, ``arrival_ms``, ``onset_step``,
         ``onset_ms``, ``onset_ms_low``, ``onset_ms_high``, ``peak_step``,
@@ -50,7 +52,9 @@ class Tables:
 
     def __str__(self) -> str:
         """Lay out both tables as plain text, at most some 80 columns wide."""
-        blocks = [f"{self.captions[0]}\n{_aligned(_accuracy_text(self.accuracy))}"]
+        blocks = [self.captions[0]]
+        if len(self.accuracy):
+            blocks[0] += f"\n{_aligned(_accuracy_text(self.accuracy))}"
         if len(self.responses):
             blocks.append(f"{self.captions[1]}\n{_aligned(_responses_text(self.responses))}")
         return "\n\n".join(blocks)
@@ -77,6 +81,11 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     RecordingError
         If the readout is not in the recording.
     """
+    responses, condition = _responses(recording)
+    second = f"Response of each area ({condition}): half-maximum onset [95 % interval] and peak"
+    if not psychometrics.labelled(recording):
+        nothing = "No accuracy: none of the images has a class that the network names"
+        return Tables(pd.DataFrame(), responses, (nothing, second))
     settings = read_settings(recording)
     by = [factor for factor in (settings.by, settings.split) if factor]
     fixed = psychometrics.accuracy(recording, readout_ms, by=by)
@@ -87,9 +96,9 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     if not by:
         accuracy = _over_time(recording, readout)
         caption = f"Accuracy over readout time (* the summary's, {readout:g} ms)"
-    if settings.evidence_ms is not None:
-        first, last = settings.evidence_ms
-        summed = psychometrics.accuracy(recording, settings.evidence_ms, by=by)
+    first, last = settings.evidence_ms or (1.0, 0.0)
+    if any(first <= time <= last for time in psychometrics.readout_times(recording)):
+        summed = psychometrics.accuracy(recording, (first, last), by=by)
         caption += f", and with evidence summed from {first:g} to {last:g} ms"
         if by:
             accuracy = accuracy.assign(
@@ -101,19 +110,23 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
             caption += f" ({100 * summed['accuracy'].iloc[0]:.1f} %)"
     chance = 1 / recording.sizes[schema.CLASS]
     caption += f" [95 %]; chance is {100 * chance:.1f} %"
-    responses, condition = _responses(recording)
-    second = f"Response of each area ({condition}): half-maximum onset [95 % interval] and peak"
     return Tables(accuracy, responses, (caption, second))
 
 
 def _over_time(recording: xr.DataTree, readout: float) -> pd.DataFrame:
     data = psychometrics.accuracy_over_time(recording, by=[])
+    pictures = [name for name in (schema.SHOWN, schema.ASKED) if name in recording.data_vars]
+    pictures = pictures if schema.ASKED in pictures else []
+    for name in pictures:  # one condition: the same in every trial
+        data[name] = rec.variable(recording, name)[0].values.astype(object)
     data = data[data["n"] > 0].reset_index(drop=True)
     chosen = np.unique(np.linspace(0, len(data) - 1, min(ROWS, len(data))).round().astype(int))
+    if pictures:  # of each picture the last readout, when most is known about it
+        chosen = np.flatnonzero((data[pictures] != data[pictures].shift(-1)).any(axis=1))
     fixed = np.isclose(data["time_ms"], readout, rtol=0, atol=rec.SAME_MS)
     keep = data.index.isin(chosen) | fixed
     data = data.assign(summary=fixed)[keep].reset_index(drop=True)
-    return data[["step", "time_ms", "summary", "n", "accuracy", "low", "high"]]
+    return data[["step", "time_ms", *pictures, "summary", "n", "accuracy", "low", "high"]]
 
 
 def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
@@ -146,7 +159,7 @@ def _accuracy_text(data: pd.DataFrame) -> pd.DataFrame:
     for name in data.columns.difference(measured, sort=False):
         if name == "summary":
             continue
-        label = {"step": "step", "time_ms": "ms"}.get(name) or factor_label(name)
+        label = _HEADERS.get(str(name)) or factor_label(name)
         text[label] = [words(value) for value in data[name]]
     if "summary" in data:
         text[""] = ["*" if fixed else "" for fixed in data["summary"]]

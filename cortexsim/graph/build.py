@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from ..errors import GraphError, unknown
@@ -26,7 +27,7 @@ def chain(
     input: str = "sustained",
     weights: str = "shared",
     readout_time: int = 10,
-    image: tuple[int, int, int] = (3, 32, 32),
+    image: tuple[int, ...] = (3, 32, 32),
     pre_net: PreNet | None = None,
     normalization: Normalization | None = None,
     name: str = "",
@@ -34,6 +35,8 @@ def chain(
     """Connect areas in order; see :meth:`AreaGraph.chain`."""
     if connectivity not in CONNECTIVITY:
         raise GraphError(unknown("connectivity", connectivity, CONNECTIVITY))
+    if len(image) != 3:
+        raise GraphError(f"a chain needs an image of channels, height and width, got {list(image)}")
     pre_net = pre_net or PreNet()
     direct = image if pre_net.layers == 0 else None
     areas = _areas(names, channels, sizes, image, direct)
@@ -50,7 +53,7 @@ def chain(
                     Connection(source.name, source.name, shortcut=shortcut, gain=lateral_gain)
                 )
             elif i != j and abs(i - j) <= reach and (feedback or j > i):
-                larger = target.height > source.height or target.width > source.width
+                larger = any(map(operator.gt, target.shape[1:], source.shape[1:]))
                 transition = "brd" if larger else "brc"
                 connections.append(Connection(source.name, target.name, transition))
     return AreaGraph(
@@ -64,8 +67,8 @@ def _areas(
     names: Sequence[str],
     channels: Sequence[int] | None,
     sizes: Sequence[int | tuple[int, int]] | None,
-    image: tuple[int, int, int],
-    direct: tuple[int, int, int] | None,
+    image: tuple[int, ...],
+    direct: tuple[int, ...] | None,
 ) -> tuple[Area, ...]:
     count = len(names)
     for what, given in (("channels", channels), ("sizes", sizes)):
@@ -79,12 +82,12 @@ def _areas(
         channels = [direct[0], *channels[1:]] if direct and channels else channels
     if sizes is None:
         sizes = _default_sizes(count, image)
-        sizes = [direct[1:], *sizes[1:]] if direct and sizes else sizes
+        sizes = [(direct[1], direct[2]), *sizes[1:]] if direct and sizes else sizes
     shapes = [(size, size) if isinstance(size, int) else tuple(size) for size in sizes]
     if any(len(shape) != 2 for shape in shapes):
         raise GraphError("sizes: each must be one number, or height and width")
     return tuple(
-        Area(name, channel, *shape)
+        Area(name, channel, shape[0], shape[1])
         for name, channel, shape in zip(names, channels, shapes, strict=True)
     )
 
@@ -94,7 +97,7 @@ def _default_channels(count: int) -> list[int]:
     return [24, 32, 48, 64] if count == 4 else [min(32 << i, 256) for i in range(count)]
 
 
-def _default_sizes(count: int, image: tuple[int, int, int]) -> list[tuple[int, int]]:
+def _default_sizes(count: int, image: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return 16, 8, 8, 4 for four areas on 32x32 images; else halving down to an eighth."""
     halvings = [1, 2, 2, 3] if count == 4 else [min(i + 1, 3) for i in range(count)]
     # rounded up at each halving, which is what a convolution of stride 2 does

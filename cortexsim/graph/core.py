@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import activity, geometry, validate, validate_parts
+from . import activity, geometry, sharing, validate, validate_parts
 from .matrix import as_html, as_text, describe
 from .normalization import Normalization
 from .parts import Area, Connection, PreNet
+from .sharing import SharingSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +31,8 @@ class AreaGraph:
     connections
         Their order never matters.
     image
-        Channels, height and width of an image.
+        Channels, height and width of an image; channels only where areas have no
+        fixed size, so that images of any size will do.
     input
         ``"sustained"``: drive at every index at which an image is shown;
         ``"onset"``: only at the first index of each presentation.
@@ -40,6 +42,11 @@ class AreaGraph:
         The step at which the last area is read.
     pre_net, normalization
         What turns an image into drive, and how activity is normalized on its way.
+    post_net
+        What turns the last area into class scores: ``"bn-relu-pool-fc"``, the
+        paper's, or ``"pool-fc"``.
+    sharing
+        Sets of transitions at certain steps that share their weights.
     name
         For people; plays no part in :attr:`sha256`.
 
@@ -51,17 +58,19 @@ class AreaGraph:
 
     areas: tuple[Area, ...]
     connections: tuple[Connection, ...]
-    image: tuple[int, int, int] = (3, 32, 32)
+    image: tuple[int, ...] = (3, 32, 32)
     input: str = "sustained"
     weights: str = "shared"
     readout_time: int = 10
     pre_net: PreNet = field(default_factory=PreNet)
+    post_net: str = "bn-relu-pool-fc"
     normalization: Normalization = field(default_factory=Normalization)
+    sharing: tuple[SharingSet, ...] = ()
     name: str = ""
 
     def __post_init__(self) -> None:
         """Make sequences tuples, so that the graph can be hashed, and validate."""
-        for part in ("areas", "connections", "image"):
+        for part in ("areas", "connections", "image", "sharing"):
             object.__setattr__(self, part, tuple(getattr(self, part)))
         validate.check_graph(self)
 
@@ -103,8 +112,23 @@ class AreaGraph:
         kinds = {"feedforward" if distance > 0 else "feedback"}
         return frozenset(kinds | {"bypass"} if abs(distance) > 1 else kinds)
 
+    def for_image(self, height: int, width: int) -> AreaGraph:
+        """Return the graph with the sizes that its areas have for an image of this size.
+
+        Raises
+        ------
+        GraphError
+            If the graph has other sizes of its own, or two connections bring different
+            sizes to one area.
+        """
+        return geometry.for_image(self, height, width)
+
+    def takes(self, shape: Sequence[int]) -> bool:
+        """Return whether images of this shape (channels, height, width) fit."""
+        return tuple(shape[: len(self.image)]) == self.image
+
     def stride(self, connection: Connection) -> tuple[int, int]:
-        """Return the stride in height and width of the first (de)convolution."""
+        """Return the stride in height and width that a connection has."""
         return geometry.stride(self, connection)
 
     def grows(self, connection: Connection) -> bool:
@@ -113,12 +137,12 @@ class AreaGraph:
 
     @property
     def pre_net_stride(self) -> tuple[int, int]:
-        """Stride in height and width of the pre-net's last convolution."""
+        """Stride in height and width of the pre-net's last convolution (before its pool)."""
         return geometry.pre_net_stride(self)
 
-    def middle_channels(self, connection: Connection) -> int:
-        """Return the channels between layers: the mean of both ends, rounded down."""
-        return geometry.middle_channels(self, connection)
+    def channels(self, connection: Connection) -> tuple[int, ...]:
+        """Return the channels before, between and after the layers of a connection."""
+        return geometry.channels(self, connection)
 
     def kernel_shape(self, connection: Connection, layer: int) -> tuple[int, ...]:
         """Return the shape of a layer's weight (1, 2, ...; 0 is the linear shortcut).
@@ -132,12 +156,17 @@ class AreaGraph:
         """Return ``"shared"`` or ``"per-step"``: the connection's own, else the graph's."""
         return connection.weights or self.weights
 
+    def sharing_set(self, connection: Connection, step: int) -> str | None:
+        """Return the name of the sharing set a connection is in at a step, None for none."""
+        return sharing.name_at(self, connection, step) if self.sharing else None
+
     def weight_key(self, connection: Connection, layer: int, step: int) -> str:
         """Name the weight that a layer (1, 2, ...; 0 the linear shortcut) uses at a step.
 
         Uses of one weight have one name: ``V1>V2:1`` shared, ``V1>V2:1@3`` per step,
-        the tie's name if tied. Two connections between the same areas, active at
-        different steps, have weights of their own and their windows in the name.
+        the tie's name if tied, ``early:1`` in a sharing set. Two connections between the
+        same areas, active at different steps, have weights of their own and their
+        windows in the name.
         """
         return geometry.weight_key(self, connection, layer, step)
 
@@ -222,12 +251,14 @@ class AreaGraph:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything but the name and the order of the connections."""
+        """Hash of everything but the name and the order of connections and sharing sets."""
         data = self.to_dict()
         data.pop("name", None)
         # a mapping keeps no order once keys are sorted, but the areas' order has a meaning
         data["areas"] = list(data["areas"].items())
         data["connections"] = sorted(json.dumps(c, sort_keys=True) for c in data["connections"])
+        for uses in data.get("sharing", {}).values():
+            uses.sort(key=json.dumps)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @classmethod

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import GraphError
 
 if TYPE_CHECKING:
     from .core import AreaGraph
-    from .parts import Connection
+    from .parts import Connection, PreNet
+    from .sharing import Use
 
 
 def join(one: int, other: int) -> int | None:
@@ -26,17 +29,31 @@ def join(one: int, other: int) -> int | None:
 def stride(graph: AreaGraph, connection: Connection) -> tuple[int, int]:
     """Return the stride in height and width; GraphError if none joins the sizes."""
     source, target = graph.area(connection.source), graph.area(connection.target)
-    rows, columns = join(source.height, target.height), join(source.width, target.width)
+    given = connection.stride
+    if len(source.shape) == 1:
+        return given or 1, given or 1
+    pairs = list(zip(source.shape[1:], target.shape[1:], strict=True))
+    if given is not None:
+        if any(-(-max(pair) // given) != min(pair) for pair in pairs):
+            raise GraphError(
+                f"{connection.name}: a stride of {given} does not join "
+                f"{_by(source.shape)} ({source.name}) and {_by(target.shape)} ({target.name})"
+            )
+        return given, given
+    rows, columns = (join(*pair) for pair in pairs)
     if rows is None or columns is None:
-        large, small = sorted((source, target), key=lambda a: -a.height * a.width)
+        large, small = sorted((source.shape, target.shape), key=lambda shape: -shape[1] * shape[2])
         raise GraphError(
-            f"{connection.name}: no stride joins {source.height}x{source.width} ({source.name}) "
-            f"and {target.height}x{target.width} ({target.name}); with stride k the "
+            f"{connection.name}: no stride joins {_by(source.shape)} ({source.name}) "
+            f"and {_by(target.shape)} ({target.name}); with stride k the "
             f"smaller size must be the larger one divided by k, rounded up, as in "
-            f"{large.height}x{large.width} and "
-            f"{_nearest(large.height, small.height)}x{_nearest(large.width, small.width)}"
+            f"{_by(large)} and {_nearest(large[1], small[1])}x{_nearest(large[2], small[2])}"
         )
     return rows, columns
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape[-2:]))
 
 
 def _nearest(large: int, small: int) -> int:
@@ -46,57 +63,98 @@ def _nearest(large: int, small: int) -> int:
 
 def grows(graph: AreaGraph, connection: Connection) -> bool:
     """Return whether the target is larger than the source in any dimension."""
-    source, target = graph.area(connection.source), graph.area(connection.target)
-    return target.height > source.height or target.width > source.width
+    source, target = graph.area(connection.source).shape, graph.area(connection.target).shape
+    return any(after > before for before, after in zip(source[1:], target[1:], strict=True))
 
 
 def shrinks(graph: AreaGraph, connection: Connection) -> bool:
     """Return whether the target is smaller than the source in any dimension."""
-    source, target = graph.area(connection.source), graph.area(connection.target)
-    return target.height < source.height or target.width < source.width
+    source, target = graph.area(connection.source).shape, graph.area(connection.target).shape
+    return any(after < before for before, after in zip(source[1:], target[1:], strict=True))
 
 
 def pre_net_stride(graph: AreaGraph) -> tuple[int, int]:
     """Return the stride from the image to the first area; GraphError if there is none."""
-    _, height, width = graph.image
-    area = graph.first
-    rows, columns = join(height, area.height), join(width, area.width)
+    given, pool, area = graph.pre_net.stride, graph.pre_net.pool, graph.first
+    if len(graph.image) == 1:
+        return given or 1, given or 1
+    pairs = list(zip(graph.image[1:], area.shape[1:], strict=True))
+    if given is not None or pool > 1:
+        given = given or 1
+        made = tuple(_after(size, graph.pre_net) for size in graph.image[1:])
+        if made != area.shape[1:]:
+            raise GraphError(
+                f"the pre-net makes {_by(made)} of the image, {_by(graph.image)} (stride {given}, "
+                f"pool {pool}); the first area '{area.name}' has {_by(area.shape)}"
+            )
+        return given, given
+    rows, columns = (join(*pair) for pair in pairs)
     if rows is None or columns is None:
         raise GraphError(
-            f"no stride joins the image, {height}x{width}, and the first area '{area.name}', "
-            f"{area.height}x{area.width}; the nearest sizes that fit are "
-            f"{_nearest(height, area.height)}x{_nearest(width, area.width)}"
+            f"no stride joins the image, {_by(graph.image)}, and the first area '{area.name}', "
+            f"{_by(area.shape)}; the nearest sizes that fit are "
+            f"{'x'.join(str(_nearest(*pair)) for pair in pairs)}"
         )
     return rows, columns
 
 
-def middle_channels(graph: AreaGraph, connection: Connection) -> int:
-    """Return the mean of source and target channels, rounded down."""
-    source, target = graph.area(connection.source), graph.area(connection.target)
-    return (source.channels + target.channels) // 2
+def _after(size: int, pre_net: PreNet) -> int:
+    """Return what a pre-net of given strides makes of a size."""
+    convolved = -(-size // (pre_net.stride or 1))
+    return -(-convolved // pre_net.pool)
+
+
+def for_image(graph: AreaGraph, height: int, width: int) -> AreaGraph:
+    """Give every area its size; see :meth:`AreaGraph.for_image`."""
+    if len(graph.image) > 1:
+        if graph.image[1:] != (height, width):
+            raise GraphError(f"the graph takes images of {_by(graph.image)}, not {height}x{width}")
+        return graph
+    sizes = {graph.first.name: tuple(_after(size, graph.pre_net) for size in (height, width))}
+    reached = [graph.first.name]
+    for here in reached:  # grows as areas are found
+        for c in graph.connections:
+            made = tuple(-(-size // (c.stride or 1)) for size in sizes[here])
+            if c.source == here and sizes.setdefault(c.target, made) != made:
+                raise GraphError(
+                    f"{c.name} brings {_by(made)} to '{c.target}', which has "
+                    f"{_by(sizes[c.target])} by another way, for images of {height}x{width}"
+                )
+            if c.source == here and c.target not in reached:
+                reached.append(c.target)
+    areas = [replace(area, height=sizes[area.name][0], width=sizes[area.name][1])
+             for area in graph.areas]
+    return replace(graph, areas=tuple(areas), image=(*graph.image, height, width))
+
+
+def channels(graph: AreaGraph, connection: Connection) -> tuple[int, ...]:
+    """Return the channels before, between and after layers; see :meth:`AreaGraph.channels`."""
+    first = graph.area(connection.source).channels
+    last = graph.area(connection.target).channels
+    between = connection.middle or ((first + last) // 2,) * (connection.layers - 1)
+    return first, *between, last
 
 
 def kernel_shape(graph: AreaGraph, connection: Connection, layer: int) -> tuple[int, ...]:
     """Return the shape of a layer's weight; see :meth:`AreaGraph.kernel_shape`."""
-    if layer not in range(0 if connection.shortcut == "linear" else 1, connection.layers + 1):
+    if layer not in range(0 if connection.has_map else 1, connection.layers + 1):
         raise GraphError(f"{connection.name}: has no weight of layer {layer}")
-    source, target = graph.area(connection.source), graph.area(connection.target)
-    middle, larger = middle_channels(graph, connection), grows(graph, connection)
+    larger, through = grows(graph, connection), channels(graph, connection)
     if layer == 0:
         kernel = stride(graph, connection) if larger else (1, 1)
-        ends = (source.channels, target.channels)
+        ends = (through[0], through[-1])
     else:
-        kernel = (3, 3)
-        ends = (
-            source.channels if layer == 1 else middle,
-            target.channels if layer == connection.layers else middle,
-        )
-    # only the first layer resizes; a deconvolution's kernel is its adjoint convolution's
+        kernel = (connection.kernel_size(layer),) * 2
+        ends = (through[layer - 1], through[layer])
+    # only the first layer resizes upwards; a deconvolution's kernel is its adjoint convolution's
     return (*(ends if larger and layer < 2 else ends[::-1]), *kernel)
 
 
 def weight_key(graph: AreaGraph, connection: Connection, layer: int, step: int) -> str:
     """Name a layer's weight at a step; see :meth:`AreaGraph.weight_key`."""
+    shared = graph.sharing_set(connection, step)
+    if shared:
+        return f"{shared}:{layer}"
     if isinstance(connection.tie, tuple) and layer:
         key = connection.tie[layer - 1]
     elif isinstance(connection.tie, str):
@@ -112,7 +170,7 @@ def _unique(graph: AreaGraph, connection: Connection) -> str:
     return connection.name if twins < 2 else f"{connection.name}[{span(connection)}]"
 
 
-def span(connection: Connection) -> str:
+def span(part: Connection | Use) -> str:
     """Return a window as text: ``4``, ``1-3`` or ``5-inf``."""
-    first, last = connection.steps
+    first, last = part.steps
     return str(first) if first == last else f"{first}-{'inf' if last is None else last}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING
 
 from . import geometry
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from .parts import Connection
 
 EMPTY = "."
-_WORDS = {"brc": "BRC", "brd": "BRD", "conv": "Conv", "max_pool": "MaxPool", "identity": "I"}
+_WORDS = {"brc": "BRC", "brd": "BRD", "cbr": "CBR", "conv": "Conv", "max_pool": "MaxPool",
+          "identity": "I"}
 
 
 def label(connection: Connection) -> str:
     """Return the paper's name of a transition, such as ``BRCx2+0.5I @4``."""
     identity = "I" if connection.gain == 1 else f"{connection.gain:g}I"
     word = _WORDS[connection.transition]
-    if connection.transition in ("brc", "brd") and connection.layers > 1:
+    if connection.transition in ("brc", "brd", "cbr") and connection.layers > 1:
         word += f"x{connection.layers}"
     if connection.shortcut == "identity":
         word += f"+{identity}"
-    elif connection.shortcut == "linear":
-        word += "+Linear"
+    elif connection.has_map:
+        word += f"+{connection.shortcut.capitalize()}"
     return word if connection.steps == (1, None) else f"{word} @{geometry.span(connection)}"
 
 
@@ -51,17 +52,35 @@ def as_text(graph: AreaGraph) -> str:
 
 def describe(graph: AreaGraph) -> str:
     """Say in a few lines what the matrix does not show."""
-    areas = ", ".join(f"{a.name} {a.channels}x{a.height}x{a.width}" for a in graph.areas)
-    pre_net = {0: "no pre-net", 1: "pre-net of 1 convolution", 3: "pre-net of 3 convolutions"}
-    image = "x".join(map(str, graph.image))
+    areas = ", ".join(f"{a.name} {by(a.shape)}" + (" ReLU" if a.activation == "relu" else "")
+                      for a in graph.areas)
+    image = by(graph.image) if len(graph.image) > 1 else f"{graph.image[0]} channels, any size"
     lines = [
         f"{graph.name or 'area graph'}: {_count(graph.areas, 'area')}, "
         f"{_count(graph.connections, 'connection')}",
         f"areas    {areas}",
-        f"image    {image}, {graph.input} input, {pre_net[graph.pre_net.layers]}",
-        f"weights  {graph.weights}, readout at step {graph.readout_time}",
+        f"image    {image}, {graph.input} input, {pre_net(graph)}",
+        f"weights  {graph.weights}, readout at step {graph.readout_time}"
+        + ("" if graph.post_net == type(graph).post_net else f" by {graph.post_net}"),
     ]
     return "\n".join(lines + [f"note     {note}" for note in notes(graph)])
+
+
+def by(shape: Sequence[int]) -> str:
+    """Write a shape as text: ``64x32x32``."""
+    return "x".join(map(str, shape))
+
+
+def pre_net(graph: AreaGraph) -> str:
+    """Say in a few words what the pre-net is."""
+    net = graph.pre_net
+    if not net.layers:
+        return "no pre-net"
+    words = f"pre-net of {net.layers} convolution{'s' if net.layers > 1 else ''}"
+    if net.kernel != 3:
+        words += f" {net.kernel}x{net.kernel}"
+    words += ", BN-ReLU" if net.normalize else ""
+    return words + (", max-pool" if net.pool > 1 else "")
 
 
 def _count(parts: Sized, word: str) -> str:
@@ -88,6 +107,7 @@ def notes(graph: AreaGraph) -> list[str]:
         if graph.weight_sharing(connection) != graph.weights:
             found.append(f"{connection.name}: {connection.weights} weights")
     found += [f"tied as {tie}: {', '.join(names)}" for tie, names in ties.items()]
+    found += [f"shared as {shared}" for shared in graph.sharing]
     found += [
         f"leak with a time constant of {steps:.3g} steps: {', '.join(names)}"
         for steps, names in leaks.items()

@@ -4,86 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from .. import yamlio
 from ..errors import GraphError
 from .core import AreaGraph
+from .form import AreaText, ConnectionText, GraphText, UseText
 from .normalization import Normalization
 from .parts import Area, Connection, PreNet
+from .sharing import SharingSet, Use
 from .validate_parts import InvalidPartError
 
 Made = TypeVar("Made")
-Count = Annotated[int, Field(strict=True)]
-
-
-def _three(value: Any) -> Any:
-    # checked here since a list of the wrong length is better told as a whole
-    if not isinstance(value, list | tuple) or len(value) != 3:
-        raise ValueError("must be channels, height and width, as in [24, 16, 16]")
-    return list(value)
-
-
-Shape = Annotated[list[Count], BeforeValidator(_three)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class ConnectionText(_Strict):
-    """One entry of ``connections``."""
-
-    source: str = Field(alias="from")
-    target: str = Field(alias="to")
-    transition: str = "brc"
-    layers: Count | None = None
-    shortcut: str = "none"
-    gain: float = Field(default=1.0, strict=True)
-    steps: list[Any] = [1, None]
-    weights: str | None = None
-    tie: str | list[str] | None = None
-
-
-class PreNetText(_Strict):
-    """The key ``pre_net``."""
-
-    layers: Count = 1
-    channels: Count | None = None
-
-
-class NormalizationText(_Strict):
-    """The key ``normalization``."""
-
-    statistics: str = Normalization.statistics
-    scale_shift: str = Normalization.scale_shift
-
-
-class GraphText(_Strict):
-    """A whole area graph."""
-
-    name: str = ""
-    areas: dict[str, Shape]
-    connections: list[ConnectionText] | None = None
-    connectivity: Literal["adjacent", "full"] | None = None
-    self_transitions: bool | None = None
-    feedback: bool | None = None
-    bypass: bool | None = None
-    gain: float | None = Field(default=None, strict=True)
-    image: Shape = [3, 32, 32]
-    input: str = "sustained"
-    weights: str = "shared"
-    readout_time: Count = 10
-    pre_net: PreNetText = PreNetText()
-    normalization: NormalizationText = NormalizationText()
-
 
 #: Keys that make the connections by rule, in place of a list of them.
 _RULES = ("connectivity", "self_transitions", "feedback", "bypass", "gain")
@@ -108,8 +47,8 @@ def from_dict(data: Mapping[str, Any], source: str = "area graph") -> AreaGraph:
 def _build(document: yamlio.Document) -> AreaGraph:
     read = yamlio.validate(GraphText, document, GraphError)
     areas = [
-        _at(document, ("areas", name), partial(Area, name, *shape))
-        for name, shape in read.areas.items()
+        _at(document, ("areas", name), partial(_area, name, area))
+        for name, area in read.areas.items()
     ]
     pre_net = _at(document, ("pre_net",), partial(PreNet, **read.pre_net.model_dump()))
     normalization = _at(document, ("normalization",),
@@ -122,11 +61,13 @@ def _build(document: yamlio.Document) -> AreaGraph:
             _at(document, ("connections", i), partial(_connection, entry))
             for i, entry in enumerate(read.connections)
         ]
-    channels, height, width = read.image
+    sharing = [_at(document, ("sharing", name), partial(_sharing_set, document, name, uses))
+               for name, uses in read.sharing.items()]
     return _at(document, (), lambda: AreaGraph(
-        tuple(areas), tuple(connections), image=(channels, height, width), input=read.input,
-        weights=read.weights, readout_time=read.readout_time, pre_net=pre_net, name=read.name,
-        normalization=normalization,
+        tuple(areas), tuple(connections), image=tuple(read.image), input=read.input,
+        weights=read.weights, readout_time=read.readout_time, pre_net=pre_net,
+        post_net=read.post_net, normalization=normalization,
+        sharing=tuple(sharing), name=read.name,
     ))
 
 
@@ -140,9 +81,20 @@ def _at(document: yamlio.Document, key: yamlio.Key, make: Callable[[], Made]) ->
         raise GraphError(f"{document.where(key)}: {problem}") from None
 
 
+def _area(name: str, read: AreaText) -> Area:
+    height, width = read.shape[1:] or (None, None)
+    return Area(name, read.shape[0], height, width, read.activation)
+
+
 def _connection(read: ConnectionText) -> Connection:
     data = read.model_dump()
     return Connection(**{**data, "steps": tuple(data["steps"])})
+
+
+def _sharing_set(document: yamlio.Document, name: str, uses: list[UseText]) -> SharingSet:
+    return SharingSet(name, tuple(
+        _at(document, ("sharing", name, i), partial(Use, **use.model_dump()))
+        for i, use in enumerate(uses)))
 
 
 def _by_rule(read: GraphText, document: yamlio.Document) -> list[Connection]:
@@ -153,11 +105,13 @@ def _by_rule(read: GraphText, document: yamlio.Document) -> list[Connection]:
         )
     if not rules:
         return []
-    shapes = list(read.areas.values())
-    channels, height, width = read.image
+    shapes = [area.shape for area in read.areas.values()]
+    if any(len(shape) < 3 for shape in [read.image, *shapes]):
+        raise GraphError(f"{document.where(('connectivity',))}: connections by rule need areas "
+                         "and an image of fixed size: channels, height and width")
     made = _at(document, ("connectivity",), lambda: AreaGraph.chain(
         list(read.areas), channels=[shape[0] for shape in shapes],
-        sizes=[(shape[1], shape[2]) for shape in shapes], image=(channels, height, width),
+        sizes=[(shape[1], shape[2]) for shape in shapes], image=tuple(read.image),
         input=read.input, readout_time=read.readout_time,
         pre_net=PreNet(**read.pre_net.model_dump()), **rules,
     ))
@@ -175,21 +129,35 @@ def _refuse_rules(read: GraphText, document: yamlio.Document) -> None:
 
 def to_dict(graph: AreaGraph) -> dict[str, Any]:
     """Return a graph as plain JSON; see :meth:`AreaGraph.to_dict`."""
-    pre_net: dict[str, int] = {"layers": graph.pre_net.layers}
-    if graph.pre_net.channels is not None:
-        pre_net["channels"] = graph.pre_net.channels
+    pre_net = {"layers": graph.pre_net.layers} | _unusual(graph.pre_net, PreNet())
     normalization = graph.normalization.to_dict()  # older graphs keep their hash
     return {
         **({"name": graph.name} if graph.name else {}),
-        "areas": {area.name: list(area.shape) for area in graph.areas},
+        "areas": {area.name: list(area.shape) if area.activation == "none" else
+                  {"shape": list(area.shape), "activation": area.activation}
+                  for area in graph.areas},
         "connections": [_connection_dict(c) for c in graph.connections],
         "image": list(graph.image),
         "input": graph.input,
         "weights": graph.weights,
         "readout_time": graph.readout_time,
         "pre_net": pre_net,
+        **({"post_net": graph.post_net} if graph.post_net != AreaGraph.post_net else {}),
         **({"normalization": normalization} if normalization else {}),
+        **({"sharing": {shared.name: [use.to_dict() for use in shared.uses]
+                        for shared in graph.sharing}} if graph.sharing else {}),
     }
+
+
+def _unusual(part: PreNet | Connection, usual: PreNet | Connection,
+             names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the fields that are not as usual, tuples as lists."""
+    found = {}
+    for name in names or [f.name for f in fields(part)]:
+        value = getattr(part, name)
+        if value != getattr(usual, name):
+            found[name] = list(value) if isinstance(value, tuple) else value
+    return found
 
 
 def _connection_dict(connection: Connection) -> dict[str, Any]:
@@ -197,7 +165,7 @@ def _connection_dict(connection: Connection) -> dict[str, Any]:
         "from": connection.source, "to": connection.target,
         "transition": connection.transition,
     }
-    if connection.transition in ("brc", "brd"):
+    if connection.transition in ("brc", "brd", "cbr"):
         data["layers"] = connection.layers
     data["shortcut"] = connection.shortcut
     if connection.shortcut == "identity":
@@ -208,20 +176,23 @@ def _connection_dict(connection: Connection) -> dict[str, Any]:
         data["steps"] = [first, "inf" if last is None else last]
     if connection.weights:
         data["weights"] = connection.weights
-    if connection.tie:
-        data["tie"] = list(connection.tie) if isinstance(connection.tie, tuple) else connection.tie
-    return data
+    usual = Connection(connection.source, connection.target)
+    return data | _unusual(connection, usual,
+                           ("tie", "kernel", "stride", "stride_layer", "middle"))
 
 
 def to_yaml(graph: AreaGraph) -> str:
     """Return a graph as YAML; see :meth:`AreaGraph.to_yaml`."""
     data = json.loads(json.dumps(to_dict(graph)))
     tree = CommentedMap(data)
-    tree["areas"] = CommentedMap({name: _flow(shape) for name, shape in data["areas"].items()})
+    tree["areas"] = CommentedMap({name: _flow(area) for name, area in data["areas"].items()})
     tree["connections"] = CommentedSeq(_flow(connection) for connection in data["connections"])
     tree["image"], tree["pre_net"] = _flow(data["image"]), _flow(data["pre_net"])
     if "normalization" in data:
         tree["normalization"] = _flow(data["normalization"])
+    if "sharing" in data:
+        tree["sharing"] = CommentedMap({name: _flow(uses)
+                                        for name, uses in data["sharing"].items()})
     writer = YAML(typ="rt", pure=True)
     writer.width = 200
     writer.indent(mapping=2, sequence=4, offset=2)

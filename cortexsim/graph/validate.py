@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, unknown
-from . import activity, geometry
-from .validate_parts import INPUTS, MAX_STEPS, SHARING, InvalidPartError, is_count
+from . import activity, geometry, sharing
+from .validate_parts import (
+    INPUTS,
+    MAX_STEPS,
+    POST_NETS,
+    SHARING,
+    InvalidPartError,
+    is_count,
+)
 
 if TYPE_CHECKING:
     from .core import AreaGraph
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 def check_graph(graph: AreaGraph) -> None:
     """Raise GraphError for the first rule that the graph breaks."""
     _check_top(graph)
+    _check_sizes(graph)
     _check_image(graph)
     for position, connection in enumerate(graph.connections):
         try:
@@ -26,6 +35,7 @@ def check_graph(graph: AreaGraph) -> None:
             raise InvalidPartError(str(problem), ("connections", position)) from None
     _check_duplicates(graph)
     _check_ties(graph)
+    sharing.check(graph)
     _check_readout(graph)
 
 
@@ -44,7 +54,7 @@ def _check_top(graph: AreaGraph) -> None:
                 ("areas", area.name),
             )
         seen[area.name.lower()] = area.name
-    for key, allowed in (("input", INPUTS), ("weights", SHARING)):
+    for key, allowed in (("input", INPUTS), ("weights", SHARING), ("post_net", POST_NETS)):
         if getattr(graph, key) not in allowed:
             raise InvalidPartError(unknown(key, getattr(graph, key), allowed), (key,))
     if not is_count(graph.readout_time) or graph.readout_time > MAX_STEPS:
@@ -55,27 +65,47 @@ def _check_top(graph: AreaGraph) -> None:
 
 
 def _check_image(graph: AreaGraph) -> None:
-    if len(graph.image) != 3 or not all(is_count(size) for size in graph.image):
-        raise InvalidPartError(
-            "image must be channels, height and width, whole numbers of 1 or more, got "
-            f"{list(graph.image)}", ("image",),
-        )
-    first, (_, height, width) = graph.first, graph.image
-    key = ("areas", first.name)
+    first, key = graph.first, ("areas", graph.first.name)
+    for part in ("mean", "std"):
+        given = getattr(graph.pre_net, part)
+        if given is not None and len(given) != graph.image[0]:
+            raise InvalidPartError(f"pre_net: {part} has {len(given)} numbers, the image "
+                                   f"{graph.image[0]} channels", ("pre_net", part))
     if graph.pre_net.layers == 0 and first.shape != graph.image:
         raise InvalidPartError(
             f"without a pre-net the image is the drive, so the first area '{first.name}' must "
             f"have the image's shape {list(graph.image)}, not {list(first.shape)}", key,
         )
-    if first.height > height or first.width > width:
+    if any(map(operator.gt, first.shape[1:], graph.image[1:])):
         raise InvalidPartError(
-            f"the first area '{first.name}', {first.height}x{first.width}, is larger than "
-            f"the image, {height}x{width}", key,
+            f"the first area '{first.name}', {_by(first.shape)}, is larger than "
+            f"the image, {_by(graph.image)}", key,
         )
     try:
         geometry.pre_net_stride(graph)
     except GraphError as problem:
         raise InvalidPartError(str(problem), key) from None
+
+
+def _check_sizes(graph: AreaGraph) -> None:
+    """Either the image and all areas have sizes, or none has."""
+    if len(graph.image) not in (1, 3) or not all(is_count(size) for size in graph.image):
+        raise InvalidPartError(
+            "image must be channels, height and width, whole numbers of 1 or more, got "
+            f"{list(graph.image)}", ("image",),
+        )
+    free = len(graph.image) == 1
+    for area in graph.areas:
+        if (len(area.shape) == 1) != free:
+            raise InvalidPartError(
+                f"area '{area.name}' has {'a' if free else 'no'} fixed size and the image has "
+                f"{'none' if free else 'one'}: give sizes to the image and all areas, or to none",
+                ("areas", area.name),
+            )
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape[1:]))
 
 
 def _check_ends(graph: AreaGraph, connection: Connection) -> None:
@@ -85,7 +115,7 @@ def _check_ends(graph: AreaGraph, connection: Connection) -> None:
             raise GraphError(f"{name}: {unknown('area', end, graph.names)}")
     source, target = graph.area(connection.source), graph.area(connection.target)
     grows, shrinks = geometry.grows(graph, connection), geometry.shrinks(graph, connection)
-    sizes = f"{source.height}x{source.width} to {target.height}x{target.width}"
+    sizes = f"{_by(source.shape)} to {_by(target.shape)}"
     shapes = f"{list(source.shape)} and {list(target.shape)}"
     if "identity" in (transition, connection.shortcut) and source.shape != target.shape:
         what = "transition" if transition == "identity" else "shortcut"
@@ -99,8 +129,13 @@ def _check_ends(graph: AreaGraph, connection: Connection) -> None:
         raise GraphError(
             f"{name}: 'max_pool' keeps the channels and never grows, so it cannot join {shapes}"
         )
-    if transition == "brc" and grows:
-        raise GraphError(f"{name}: the size grows, {sizes}; 'brc' cannot, use 'brd'")
+    if transition in ("brc", "cbr") and grows:
+        raise GraphError(f"{name}: the size grows, {sizes}; '{transition}' cannot, use 'brd'")
+    if grows and connection.stride_layer > 1:
+        raise GraphError(f"{name}: the size grows in the first layer, so stride_layer must be 1")
+    if transition == "brd" and (connection.stride or 1) > 1 and not grows:
+        raise GraphError(f"{name}: 'brd' with a stride of {connection.stride} makes areas larger, "
+                         f"which areas without a fixed size cannot tell")
     if transition == "brd" and shrinks:
         raise GraphError(f"{name}: the size shrinks, {sizes}; 'brd' cannot, use 'brc'")
     geometry.stride(graph, connection)
@@ -109,6 +144,13 @@ def _check_ends(graph: AreaGraph, connection: Connection) -> None:
 def _check_duplicates(graph: AreaGraph) -> None:
     numbered = enumerate(graph.connections)
     for (_, one), (position, other) in itertools.combinations(numbered, 2):
+        if one.name == other.name and one.layers == other.layers and (
+            geometry.channels(graph, one) != geometry.channels(graph, other)
+        ):
+            raise InvalidPartError(
+                f"{one.name}: two connections between the same areas share their statistics, so "
+                "they need the same channels between layers", ("connections", position),
+            )
         (_, end), (later, _) = sorted((one.steps, other.steps), key=lambda steps: steps[0])
         if one.name == other.name and (end is None or end >= later):
             raise InvalidPartError(
@@ -124,7 +166,7 @@ def _check_ties(graph: AreaGraph) -> None:
         if connection.tie is None:
             continue
         sharing = graph.weight_sharing(connection)
-        for layer in range(connection.shortcut != "linear", connection.layers + 1):
+        for layer in range(not connection.has_map, connection.layers + 1):
             key = geometry.weight_key(graph, connection, layer, 1).partition("@")[0]
             made = (geometry.kernel_shape(graph, connection, layer), sharing)
             owner, known = seen.setdefault(key, (connection.name, made))

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from .parts import Area, Connection, PreNet
 
 #: Transitions, with the number of (de)convolutions each has when nothing is said.
-LAYERS = {"brc": 2, "brd": 2, "conv": 1, "max_pool": 0, "identity": 0}
-SHORTCUTS = ("none", "identity", "linear")
+LAYERS = {"brc": 2, "brd": 2, "cbr": 2, "conv": 1, "max_pool": 0, "identity": 0}
+SHORTCUTS = ("none", "identity", "linear", "projection")
 SHARING = ("shared", "per-step")
 INPUTS = ("sustained", "onset")
+ACTIVATIONS = ("none", "relu")
+POST_NETS = ("bn-relu-pool-fc", "pool-fc")
 
 #: Beyond any simulation of vision: 100 s at 10 ms a step.
 MAX_STEPS = 10_000
@@ -47,6 +49,11 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def is_name(value: Any) -> bool:
+    """Return whether a value can be a name."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
 def _option(kind: str, given: object, allowed: Iterable[object]) -> None:
     allowed = list(allowed)
     if given not in allowed:
@@ -55,7 +62,7 @@ def _option(kind: str, given: object, allowed: Iterable[object]) -> None:
 
 def check_area(area: Area) -> None:
     """Check an area's name and shape."""
-    if not isinstance(area.name, str) or not _NAME.fullmatch(area.name):
+    if not is_name(area.name):
         raise InvalidPartError(
             f"area '{area.name}': a name begins with a letter and goes on with "
             "letters, digits, '_' or '-'"
@@ -64,11 +71,14 @@ def check_area(area: Area) -> None:
         raise InvalidPartError(
             f"area '{area.name}': this name is used by recordings; choose another"
         )
-    if not all(is_count(size) for size in area.shape):
+    shape = [area.channels, area.height, area.width]
+    shape = shape[:1] if shape[1:] == [None, None] else shape
+    if not all(is_count(size) for size in shape):
         raise InvalidPartError(
             f"area '{area.name}': channels, height and width must be whole numbers "
-            f"of 1 or more, got {list(area.shape)}"
+            f"of 1 or more, got {shape}"
         )
+    _option(f"activation of area '{area.name}'", area.activation, ACTIVATIONS)
 
 
 def window(steps: Any, name: str) -> tuple[int, int | None]:
@@ -110,8 +120,39 @@ def check_connection(connection: Connection) -> None:
             f"{name}: an identity transition with an identity shortcut adds the source "
             "twice; leave the shortcut out"
         )
+    if connection.shortcut == "projection" and usual < 2:
+        raise InvalidPartError(
+            f"{name}: a projection takes the normalization of 'brc', 'brd' or 'cbr', and "
+            f"'{connection.transition}' has none; use 'linear'"
+        )
     _check_gain(connection)
     _check_tie(connection)
+    _check_kernels(connection)
+
+
+def _check_kernels(connection: Connection) -> None:
+    name, layers, kernel = connection.name, connection.layers, connection.kernel
+    kernels = kernel if isinstance(kernel, tuple) else (kernel,)
+    if not all(is_count(size) and size % 2 for size in kernels):
+        raise InvalidPartError(f"{name}: a kernel must be odd, as 3 or [1, 3, 1], got {kernel}")
+    if isinstance(kernel, tuple) and len(kernel) != layers:
+        raise InvalidPartError(f"{name}: {len(kernel)} kernels for {layers} layers")
+    if connection.stride is not None and not is_count(connection.stride):
+        raise InvalidPartError(f"{name}: stride must be 1 or more, got {connection.stride!r}")
+    if connection.stride_layer not in range(1, max(layers, 1) + 1):
+        raise InvalidPartError(
+            f"{name}: stride_layer {connection.stride_layer!r} of {layers} layers")
+    if connection.has_identity and (connection.stride or 1) > 1:
+        raise InvalidPartError(f"{name}: with an identity the size stays, so stride cannot be "
+                               f"{connection.stride}")
+    middle = connection.middle
+    if middle is None:
+        return
+    if not isinstance(middle, tuple) or not all(map(is_count, middle)):
+        raise InvalidPartError(f"{name}: middle must be channels of 1 or more, got {middle!r}")
+    if len(middle) != layers - 1:
+        raise InvalidPartError(f"{name}: middle must name the channels between each of its "
+                               f"{layers} layers, {layers - 1} numbers, got {len(middle)}")
 
 
 def _check_gain(connection: Connection) -> None:
@@ -131,12 +172,12 @@ def _check_tie(connection: Connection) -> None:
     if tie is None:
         return
     for word in tie if isinstance(tie, tuple) else (tie,):
-        if not isinstance(word, str) or not _NAME.fullmatch(word):
+        if not is_name(word):
             raise InvalidPartError(
                 f"{name}: the name of a tie begins with a letter and goes on with letters, "
                 f"digits, '_' or '-', got {word!r}"
             )
-    if not connection.layers and connection.shortcut != "linear":
+    if not connection.layers and not connection.has_map:
         raise InvalidPartError(f"{name}: '{connection.transition}' has no weights to tie")
     if isinstance(tie, tuple) and len(tie) != connection.layers:
         raise InvalidPartError(
@@ -154,3 +195,20 @@ def check_pre_net(pre_net: PreNet) -> None:
         raise InvalidPartError(
             "pre_net: channels are those between its layers; they need 'layers: 3'"
         )
+    if not is_count(pre_net.kernel) or pre_net.kernel % 2 == 0:
+        raise InvalidPartError(f"pre_net: kernel must be odd, got {pre_net.kernel!r}")
+    for key in ("stride", "pool"):
+        value = getattr(pre_net, key)
+        if value is not None and not is_count(value):
+            raise InvalidPartError(f"pre_net: {key} must be 1 or more, got {value!r}")
+    convolved = (pre_net.kernel, pre_net.stride, pre_net.normalize, pre_net.pool)
+    if not pre_net.layers and convolved != (3, None, False, 1):
+        raise InvalidPartError("pre_net: without layers the image is the drive as it is")
+    if (pre_net.mean is None) != (pre_net.std is None):
+        raise InvalidPartError("pre_net: give both mean and std, or neither")
+    numbers = [*(pre_net.mean or ()), *(pre_net.std or ())]
+    if not all(isinstance(x, int | float) and math.isfinite(x) for x in numbers) or any(
+        x <= 0 for x in pre_net.std or ()
+    ):
+        raise InvalidPartError("pre_net: mean and std must be numbers, one for each channel of "
+                               "the image, and std above 0")

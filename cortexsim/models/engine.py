@@ -6,7 +6,10 @@ All savings are exact up to the order of floating-point sums:
   one stride share one wider convolution;
 - the last layers of all transitions into one area are one convolution over their
   joined inputs;
-- outside training, a second normalization is folded into the convolution before it.
+- outside training, a normalization is folded into the convolution before it.
+
+The first two are for transitions that normalize before they convolve (``brc``,
+``brd``); those that normalize afterwards (``cbr``) are applied one by one.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..graph import AreaGraph, Connection
-from .transitions import TRANSITIONS, is_deconvolution, resample, shortcut
+from .transitions import TRANSITIONS, is_deconvolution, layer_stride, resample, shortcut
 
 if TYPE_CHECKING:
     from .network import Network
@@ -36,8 +39,17 @@ def plan(graph: AreaGraph, s: int, sources: frozenset[str],
 
 
 def site(connection: Connection, layer: int) -> str:
-    """Name the place where the input of a layer is normalized, for layers 2 and later."""
+    """Name the place where the input of a layer is normalized, for layers 2 and later.
+
+    With normalization after convolutions, one more layer than there are stands for
+    the output of the last, and layer 0 for the projection's.
+    """
     return f"{connection.name}:{layer}"
+
+
+def activate(graph: AreaGraph, area: str, x: Tensor) -> Tensor:
+    """Apply an area's activation to what was summed in it."""
+    return F.relu(x) if graph.area(area).activation == "relu" else x
 
 
 def add(tensors: Sequence[Tensor]) -> Tensor:
@@ -69,38 +81,79 @@ def transitions(network: Network, state: State, s: int,
         Target to what is to be summed there.
     """
     sums: dict[str, list[Tensor]] = {}
+    graph = network.graph
+    active = activated(network, state, s, firing)
     for c in firing:
         x, kind = state[c.source], TRANSITIONS[c.transition]
-        if not kind.normalized:
+        if kind.normalization == "after":
+            for layer in range(1, c.layers + 1):
+                x = convolve(network, x if layer == 1 else F.relu(x), c, layer, s)
+            sums.setdefault(c.target, []).append(x)
+        elif kind.normalization == "none":
             weights = [network.weight(c, layer, s) for layer in range(1, kind.layers(c) + 1)]
-            size = network.graph.area(c.target).shape[1:]
-            result = kind.apply(x, weights, network.graph.stride(c), size)
+            result = kind.apply(x, weights, graph.stride(c), graph.area(c.target).shape[1:])
             sums.setdefault(c.target, []).append(result)
-        if c.shortcut != "none":
-            weight = network.weight(c, 0, s) if c.shortcut == "linear" else None
-            sums.setdefault(c.target, []).append(shortcut(network.graph, c, x, weight))
-    direct, inputs = first_layers(network, state, s, firing)
+        if c.shortcut == "projection" and kind.normalization == "after":
+            sums.setdefault(c.target, []).append(convolve(network, state[c.source], c, 0, s))
+        elif c.shortcut != "none":
+            weight = network.weight(c, 0, s) if c.has_map else None
+            x = (active if c.shortcut == "projection" else state)[c.source]
+            sums.setdefault(c.target, []).append(shortcut(graph, c, x, weight))
+    direct, inputs = first_layers(network, active, s, firing)
     for target, parts in direct.items():
         sums.setdefault(target, []).extend(parts)
     for layer in range(2, max((c.layers for c in inputs), default=2)):
         inputs = {c: middle_layer(network, x, c, layer, s) if layer < c.layers else x
                   for c, x in inputs.items()}
-    for target in dict.fromkeys(c.target for c in inputs):
-        group = [c for c in inputs if c.target == target]
-        sums.setdefault(target, []).append(_last_layers(network, inputs, group, s))
+    for group in _last_groups(graph, tuple(inputs)):
+        sums.setdefault(group[0].target, []).append(_last_layers(network, inputs, group, s))
     return sums
 
 
-def first_layers(
-    network: Network, state: State, s: int, firing: Sequence[Connection], *,
-    fold: bool | None = None,
-) -> tuple[dict[str, list[Tensor]], dict[Connection, Tensor]]:
-    """Apply the first layer of all normalized transitions.
+def convolve(network: Network, x: Tensor, connection: Connection, layer: int, s: int, *,
+             normalize: bool = True) -> Tensor:
+    """Apply one layer of a ``cbr`` transition, or its projection (0), and its normalization.
 
     Parameters
     ----------
-    network, state, s, firing
+    network, s
         As in :func:`transitions`.
+    x
+        Shape (batch, channels, height, width).
+    connection, layer
+        Which.
+    normalize
+        Whether to normalize the result (calibration measures it before).
+    """
+    place, graph = site(connection, layer + 1 if layer else 0), network.graph
+    weight, bias = network.weight(connection, layer, s), None
+    stride = layer_stride(graph, connection, layer) if layer else graph.stride(connection)
+    if normalize and not network.training:
+        scale, bias = network.scale_shift([place], s)
+        weight = weight * scale[:, None, None, None]
+    x = resample(x, weight, stride, bias=bias)
+    return network.normalize(x, [place], s) if normalize and network.training else x
+
+
+def activated(network: Network, state: State, s: int, firing: Sequence[Connection]) -> State:
+    """Return BN-ReLU of every area that a transition reads so, at index s-1."""
+    sources = dict.fromkeys(c.source for c in firing
+                            if TRANSITIONS[c.transition].normalization == "before")
+    return {area: F.relu(network.normalize(state[area], [area], s - 1)) for area in sources}
+
+
+def first_layers(
+    network: Network, active: State, s: int, firing: Sequence[Connection], *,
+    fold: bool | None = None,
+) -> tuple[dict[str, list[Tensor]], dict[Connection, Tensor]]:
+    """Apply the first layer of all transitions that normalize before.
+
+    Parameters
+    ----------
+    network, s, firing
+        As in :func:`transitions`.
+    active
+        From :func:`activated`.
     fold
         Whether to normalize the outputs too; by default outside training.
 
@@ -112,11 +165,7 @@ def first_layers(
     fold = not network.training if fold is None else fold
     direct: dict[str, list[Tensor]] = {}
     inputs: dict[Connection, Tensor] = {}
-    active: State = {}
     for group in _groups(network.graph, tuple(firing)):
-        source = group[0].source
-        if source not in active:
-            active[source] = F.relu(network.normalize(state[source], [source], s - 1))
         up = is_deconvolution(network.graph, group[0])
         outputs = 1 if up else 0
         weights = [network.weight(c, 1, s) for c in group]
@@ -126,7 +175,8 @@ def first_layers(
             scale, bias = network.scale_shift([site(c, 2) for c in group], s)
             weight = weight * (scale[:, None, None] if up else scale[:, None, None, None])
         size = network.graph.area(group[0].target).shape[1:]
-        x = resample(active[source], weight, network.graph.stride(group[0]), size, bias)
+        stride = layer_stride(network.graph, group[0], 1)
+        x = resample(active[group[0].source], weight, stride, size, bias)
         for connection, part in zip(group, torch.split(x, sizes, 1), strict=True):
             if connection.layers == 1:
                 direct.setdefault(connection.target, []).append(part)
@@ -157,17 +207,19 @@ def middle_layer(network: Network, x: Tensor, connection: Connection, layer: int
     if fold:
         scale, bias = network.scale_shift([site(connection, layer + 1)], s)
         weight = weight * scale[:, None, None, None]
-    return F.conv2d(F.relu(x), weight, bias, padding=1)
+    stride = layer_stride(network.graph, connection, layer)
+    return resample(F.relu(x), weight, stride, bias=bias)
 
 
 def _last_layers(network: Network, inputs: dict[Connection, Tensor], group: list[Connection],
                  s: int) -> Tensor:
-    """Apply the last layers of all transitions into one area, as one convolution."""
+    """Apply the last layers of several transitions into one area, as one convolution."""
     x = _join([inputs[c] for c in group], 1)
     if network.training:
         x = network.normalize(x, [site(c, c.layers) for c in group], s)
     weight = _join([network.weight(c, c.layers, s) for c in group], 1)
-    return F.conv2d(F.relu(x, inplace=not torch.is_grad_enabled()), weight, padding=1)
+    stride = layer_stride(network.graph, group[0], group[0].layers)
+    return resample(F.relu(x, inplace=not torch.is_grad_enabled()), weight, stride)
 
 
 @lru_cache(maxsize=4096)
@@ -175,10 +227,22 @@ def _groups(graph: AreaGraph, firing: tuple[Connection, ...]) -> list[list[Conne
     """Group normalized connections whose first layers are one wider convolution."""
     groups: dict[tuple[object, ...], list[Connection]] = {}
     for c in firing:
-        if TRANSITIONS[c.transition].normalized:
-            kind = (c.source, graph.stride(c), graph.grows(c), graph.area(c.target).shape[1:],
-                    c.layers == 1)
+        if TRANSITIONS[c.transition].normalization == "before":
+            kind = (c.source, layer_stride(graph, c, 1), graph.grows(c), c.kernel_size(1),
+                    graph.area(c.target).shape[1:], c.layers == 1)
             groups.setdefault(kind, []).append(c)
+    return list(groups.values())
+
+
+@lru_cache(maxsize=4096)
+def _last_groups(graph: AreaGraph, connections: tuple[Connection, ...]) -> list[list[Connection]]:
+    """Group connections whose last layers are one convolution over their joined inputs."""
+    groups: dict[tuple[object, ...], list[Connection]] = {}
+    for c in connections:
+        stride = layer_stride(graph, c, c.layers)
+        # maps of different sizes can only be joined once they are brought to one
+        size = graph.area(c.source).shape[1:] if stride != (1, 1) else ()
+        groups.setdefault((c.target, c.kernel_size(c.layers), stride, size), []).append(c)
     return list(groups.values())
 
 

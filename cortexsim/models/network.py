@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, GraphError
-from ..graph import AreaGraph, Connection
+from ..graph import AreaGraph, Connection, sharing
 from . import engine, normalization
 from .ends import PostNet, PreNet
 from .engine import State
+from .frames import Frames, by_index
 from .normalization import ScaleShift
 from .statistics import EPSILON, Statistics
 from .weights import initial_weights
@@ -43,11 +45,14 @@ class Network(nn.Module):
         super().__init__()
         #: ``model`` and ``weights_sha256`` of the checkpoint it was loaded from.
         self.origin: dict[str, str] = {}
+        #: How it was calibrated: ``images`` (how many) and ``steps``, as in a card.
+        self.calibration: dict[str, Any] = {}
         self.graph = graph
         self.classes = classes
         self.steps = steps or graph.readout_time
         self.pre_net = PreNet(graph, seed)
-        self.post_net = PostNet(graph.last.channels, classes, seed)
+        self.post_net = PostNet(graph.last.channels, classes, seed,
+                                normalize=graph.post_net == "bn-relu-pool-fc")
         self.weights = nn.ParameterDict(initial_weights(graph, self.steps, seed))
         self.affine = ScaleShift(graph, self.steps, self.pre_net.sites())
         self.statistics = Statistics(normalization.sites(graph) | self.pre_net.sites(),
@@ -70,13 +75,15 @@ class Network(nn.Module):
         """
         return self.scores(images, [self.graph.readout_time])[self.graph.readout_time]
 
-    def scores(self, images: Tensor, times: Iterable[int]) -> dict[int, Tensor]:
+    def scores(self, images: Frames, times: Iterable[int]) -> dict[int, Tensor]:
         """Return class scores at several readout times from one pass.
 
         Parameters
         ----------
         images
-            Shape (batch, channels, height, width).
+            Shape (batch, channels, height, width); or a sequence: what drives the
+            first area at each index, a batch or None. One and the same tensor at
+            successive indices goes through the pre-net once.
         times
             Readout times, in steps.
 
@@ -88,26 +95,41 @@ class Network(nn.Module):
         Raises
         ------
         GraphError
-            If the last area is empty at one of the times.
+            If the last area is empty at one of the times, or a sequence does not
+            begin with images.
         """
         times = sorted(set(times))
         last = self.graph.last.name
         wanted = [{last} if t in times else set() for t in range(times[-1] + 1)]
         needed = self.graph.needed(wanted)
-        drive = self.drive(images)
-        state = {self.graph.first.name: drive}
-        scores = {}
-        for t in range(times[-1] + 1):
-            if t > 0:
-                again = drive if self.graph.input == "sustained" else None
-                state = self.step(state, t, drive=again, areas=needed[t])
+        state: State = {}
+        scores, passed, drive = {}, None, None
+        for t, frame in enumerate(by_index(images, self.graph.input, times[-1])):
+            if frame is not None and frame is not passed:
+                passed, drive = frame, self.drive(frame)
+            shown = None if frame is None else drive
+            state = (self.step(state, t, drive=shown, areas=needed[t]) if t
+                     else self.initial_state(drive=shown))
             if t in times:
                 scores[t] = self.readout(state, t)
         return scores
 
-    def initial_state(self, frame: Tensor | None = None) -> State:
-        """Return the state at index 0: the first area holds the frame's drive, if there is one."""
-        return {} if frame is None else {self.graph.first.name: self.drive(frame)}
+    def initial_state(self, frame: Tensor | None = None, *, drive: Tensor | None = None) -> State:
+        """Return the state at index 0: the first area holds the frame's drive, if there is one.
+
+        Parameters
+        ----------
+        frame
+            Images, shape (batch, channels, height, width).
+        drive
+            In place of a frame, what the pre-net made of it.
+        """
+        if frame is not None:
+            drive = self.drive(frame)
+        if drive is None:
+            return {}
+        first = self.graph.first.name
+        return {first: engine.activate(self.graph, first, drive)}
 
     def step(self, state: State, s: int, frame: Tensor | None = None, *,
              drive: Tensor | None = None, areas: Collection[str] | None = None) -> State:
@@ -140,7 +162,8 @@ class Network(nn.Module):
         first = self.graph.first.name
         if drive is not None and first in wanted:
             sums.setdefault(first, []).append(drive)
-        return {area: engine.add(sums[area]) for area in self.graph.names if area in sums}
+        return {area: engine.activate(self.graph, area, engine.add(sums[area]))
+                for area in self.graph.names if area in sums}
 
     def drive(self, frame: Tensor, layers: int | None = None) -> Tensor:
         """Return what the pre-net makes of images.
@@ -157,12 +180,8 @@ class Network(nn.Module):
         Tensor
             Shape (batch, *shape of the first area).
         """
-        x = frame
-        for k, weight in enumerate(self.pre_net.weights[:layers], start=1):
-            x = x if k == 1 else F.relu(self.normalize(x, [f"pre_net:{k}"], 0))
-            last = k == len(self.pre_net.weights)
-            x = F.conv2d(x, weight, stride=self.pre_net.stride if last else 1, padding=1)
-        return x
+        result: Tensor = self.pre_net(frame, self.normalize, layers)
+        return result
 
     def readout(self, state: State, t: int) -> Tensor:
         """Return class scores from the state at index t, shape (batch, classes).
@@ -180,12 +199,14 @@ class Network(nn.Module):
                 f"{times}"
             )
         x, net = state[last], self.post_net
-        if self.training:
+        if not net.normalize:
+            pass
+        elif self.training:
             x = F.batch_norm(x, None, None, net.scale, net.shift, training=True, eps=EPSILON)
         else:
             scale, shift = self.statistics.scale_shift(last, t)
             x = _affine(x, net.scale * scale, net.scale * shift + net.shift)
-        pooled = F.relu(x).mean(dim=(2, 3))
+        pooled = (F.relu(x) if net.normalize else x).mean(dim=(2, 3))
         if self.training:
             return F.linear(pooled, net.weight, net.bias)
         # matrix products sum in another order for other batches; in float64 the
@@ -206,11 +227,16 @@ class Network(nn.Module):
 
     @property
     def statistics_limit(self) -> float:
-        """The last index for which the last area has statistics.
+        """The last index to which there are statistics for the readout.
 
         -1 if there is none, infinite if they are shared.
         """
-        return self.statistics.limit(self.graph.last.name)
+        # where the post-net has none of its own, those of what leads into the last area
+        last = self.graph.last.name
+        sites = [last] if self.post_net.normalize else [
+            site for c in self.graph.connections if c.target == last
+            for site, _ in normalization.uses(c, 1) if site not in self.graph.names]
+        return max(map(self.statistics.limit, sites), default=math.inf)
 
     @property
     def weights_limit(self) -> float:
@@ -219,7 +245,8 @@ class Network(nn.Module):
         Scales and shifts allow any with ``beyond`` ``"last"``.
         """
         graph = self.graph
-        ends = any(graph.weight_sharing(c) == "per-step" for c in graph.connections) or (
+        ends = any(graph.weight_sharing(c) == "per-step" and not sharing.covers(graph, c)
+                   for c in graph.connections) or (
             graph.normalization.scale_shift == "time-specific" and self.beyond == "error")
         return self.steps if ends else math.inf
 

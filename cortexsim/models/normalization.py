@@ -20,21 +20,31 @@ def sites(graph: AreaGraph) -> dict[str, int]:
     """Return the channels of every site, but for those of the pre-net."""
     channels = {area.name: area.channels for area in graph.areas}
     for c in graph.connections:
-        if TRANSITIONS[c.transition].normalized:
-            for layer in range(2, c.layers + 1):
-                channels[site(c, layer)] = graph.middle_channels(c)
+        for layer in _layers(c):
+            # of layer 0, the projection, the last: those of the target
+            channels[site(c, layer)] = graph.channels(c)[layer - 1]
     return channels
 
 
 def uses(connection: Connection, s: int) -> list[tuple[str, int]]:
     """Return the sites, each with its index, that a connection uses if it fires at step s."""
-    if not TRANSITIONS[connection.transition].normalized:
+    before = TRANSITIONS[connection.transition].normalization == "before"
+    first = [(connection.source, s - 1)] if before else []
+    return first + [(site(connection, layer), s) for layer in _layers(connection)]
+
+
+def _layers(connection: Connection) -> list[int]:
+    """Return the layers of a connection that have a site of their own."""
+    kind = TRANSITIONS[connection.transition].normalization
+    if kind == "none":
         return []
-    later = range(2, connection.layers + 1)
-    return [(connection.source, s - 1), *((site(connection, layer), s) for layer in later)]
+    if kind == "before":
+        return list(range(2, connection.layers + 1))
+    projection = [0] if connection.shortcut == "projection" else []
+    return [*projection, *range(2, connection.layers + 2)]
 
 
-def used(graph: AreaGraph, steps: int, sustained: bool = True) -> dict[str, list[int]]:
+def used(graph: AreaGraph, steps: int, drive: Sequence[bool] | None = None) -> dict[str, list[int]]:
     """Return the indices at which connections can use each site in so many steps.
 
     Parameters
@@ -43,16 +53,16 @@ def used(graph: AreaGraph, steps: int, sustained: bool = True) -> dict[str, list
         The graph.
     steps
         The last step.
-    sustained
-        Whether an image drives the first area at every index, which populates the
-        most areas, or at index 0 alone.
+    drive
+        At each index, whether an image drives the first area; by default at every
+        one, which populates the most areas.
 
     Returns
     -------
     dict
         Site to ascending indices; sites that no step uses are absent.
     """
-    populated = graph.populated(steps, [True] + [sustained] * steps)
+    populated = graph.populated(steps, [True] * (steps + 1) if drive is None else drive)
     found: dict[str, set[int]] = {}
     for s in range(1, steps + 1):
         for c in graph.firing(s, populated[s - 1], graph.names):

@@ -35,14 +35,15 @@ def normalize(network: Network, x: Tensor, site: str, index: int) -> Tensor:
 
 def convolve(graph: AreaGraph, connection: Connection, layer: int, x: Tensor,
              weight: Tensor) -> Tensor:
-    """Apply one layer; the first carries the stride."""
-    target = graph.area(connection.target)
-    stride = graph.stride(connection) if layer == 1 else (1, 1)
+    """Apply one layer; one of them carries the stride."""
+    target, padding = graph.area(connection.target), weight.shape[-1] // 2
+    stride = graph.stride(connection) if layer == connection.stride_layer else (1, 1)
     if layer == 1 and graph.grows(connection) and stride != (1, 1):
         extra = [n - ((m - 1) * k + 1)
                  for n, m, k in zip(target.shape[1:], x.shape[2:], stride, strict=True)]
-        return F.conv_transpose2d(x, weight, stride=stride, padding=1, output_padding=extra)
-    return F.conv2d(x, weight, stride=stride, padding=1)
+        return F.conv_transpose2d(x, weight, stride=stride, padding=padding,
+                                  output_padding=extra)
+    return F.conv2d(x, weight, stride=stride, padding=padding)
 
 
 def step(network: Network, state: State, s: int, frame: Tensor | None = None) -> State:
@@ -61,24 +62,35 @@ def step(network: Network, state: State, s: int, frame: Tensor | None = None) ->
             for layer, weight in enumerate(weights, start=1):
                 site, index = (c.source, s - 1) if layer == 1 else (f"{c.name}:{layer}", s)
                 x = convolve(graph, c, layer, F.relu(normalize(network, x, site, index)), weight)
+        elif c.transition == "cbr":
+            for layer, weight in enumerate(weights, start=1):
+                x = F.relu(x) if layer > 1 else x
+                x = normalize(network, convolve(graph, c, layer, x, weight),
+                              f"{c.name}:{layer + 1}", s)
         elif c.transition == "conv":
             x = convolve(graph, c, 1, x, weights[0])
         elif c.transition == "max_pool":
             x = F.max_pool2d(x, graph.stride(c), graph.stride(c), ceil_mode=True)
         if c.shortcut == "identity":
             x = x + c.gain * state[c.source]
-        elif c.shortcut == "linear":
-            x = x + linear(graph, c, state[c.source], network.weights[graph.weight_key(c, 0, s)])
+        elif c.has_map:
+            weight, y = network.weights[graph.weight_key(c, 0, s)], state[c.source]
+            before = c.shortcut == "projection" and c.transition != "cbr"
+            after = c.shortcut == "projection" and c.transition == "cbr"
+            y = F.relu(normalize(network, y, c.source, s - 1)) if before else y
+            y = linear(graph, c, y, weight)
+            x = x + (normalize(network, y, f"{c.name}:0", s) if after else y)
         new[c.target] = new[c.target] + x if c.target in new else x
-    return new
+    return {area: F.relu(x) if graph.area(area).activation == "relu" else x
+            for area, x in new.items()}
 
 
 def linear(graph: AreaGraph, connection: Connection, x: Tensor, weight: Tensor) -> Tensor:
-    """Apply a linear shortcut."""
+    """Apply the map of a shortcut."""
     stride = graph.stride(connection)
     if not graph.grows(connection):
         return F.conv2d(x, weight, stride=stride)
-    _, height, width = graph.area(connection.target).shape
+    height, width = graph.area(connection.target).shape[1:]
     return F.conv_transpose2d(x, weight, stride=stride)[..., :height, :width]
 
 

@@ -2,17 +2,19 @@
 
 To add a transition, write one class and put it into :data:`TRANSITIONS`.
 
-Convolutions and deconvolutions are 3x3, padding 1, without bias. One of them
-matches sizes whatever the ratio is: a convolution of stride ``k`` takes ``n``
-rows to ``ceil(n / k)``, a deconvolution is its adjoint and takes ``ceil(n / k)``
-rows back to ``n``. A 3x3 deconvolution of stride 4 or more leaves holes between
-its outputs. A deconvolution of stride 1 is a convolution with the kernel
-flipped, and is kept as that.
+Convolutions and deconvolutions have odd kernels, 3x3 unless a connection says
+otherwise, padded by half a kernel, without bias. One of them matches sizes
+whatever the ratio is: a convolution of stride ``k`` takes ``n`` rows to
+``ceil(n / k)``, a deconvolution is its adjoint and takes ``ceil(n / k)`` rows back
+to ``n``. A 3x3 deconvolution of stride 4 or more leaves holes between its
+outputs. A deconvolution of stride 1 is a convolution with the kernel flipped, and
+is kept as that.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,20 +23,20 @@ from torch import Tensor
 from ..graph import AreaGraph, Connection
 
 
-def resample(x: Tensor, weight: Tensor, stride: tuple[int, int], size: tuple[int, int],
+def resample(x: Tensor, weight: Tensor, stride: tuple[int, int], size: Sequence[int] = (),
              bias: Tensor | None = None) -> Tensor:
-    """Apply one 3x3 convolution, or deconvolution where the size grows.
+    """Apply one convolution, or deconvolution where the size grows.
 
     Parameters
     ----------
     x
         Input, shape (batch, in, height, width).
     weight
-        Shape (out, in, 3, 3); (in, out, 3, 3) for a deconvolution of stride above 1.
+        Shape (out, in, k, k); (in, out, k, k) for a deconvolution of stride above 1.
     stride
         Ratio of the sizes, rows and columns.
     size
-        Height and width of the result.
+        Height and width of the result; without them it is a convolution.
     bias
         Shape (out,).
 
@@ -44,11 +46,17 @@ def resample(x: Tensor, weight: Tensor, stride: tuple[int, int], size: tuple[int
         Shape (batch, out, *size).
     """
     height, width = x.shape[-2:]
-    if size[0] > height or size[1] > width:
+    padding = weight.shape[-1] // 2
+    if size and (size[0] > height or size[1] > width):
         extra = [n - ((m - 1) * k + 1) for n, m, k in zip(size, (height, width), stride,
                                                           strict=True)]
-        return F.conv_transpose2d(x, weight, bias, stride, padding=1, output_padding=extra)
-    return F.conv2d(x, weight, bias, stride, padding=1)
+        return F.conv_transpose2d(x, weight, bias, stride, padding, output_padding=extra)
+    return F.conv2d(x, weight, bias, stride, padding)
+
+
+def layer_stride(graph: AreaGraph, connection: Connection, layer: int) -> tuple[int, int]:
+    """Return the stride of one layer: the connection's, or 1."""
+    return graph.stride(connection) if layer == connection.stride_layer else (1, 1)
 
 
 def is_deconvolution(graph: AreaGraph, connection: Connection) -> bool:
@@ -59,44 +67,45 @@ def is_deconvolution(graph: AreaGraph, connection: Connection) -> bool:
 class Transition(Protocol):
     """What a kind of transition must say about itself."""
 
-    #: True where each convolution follows a normalization and a ReLU, so that
-    #: the engine joins it with its neighbours (see ``engine``).
-    normalized: bool
+    #: Whether each convolution has its normalization before it, and a ReLU, so that the
+    #: engine joins it with its neighbours; after it; or none.
+    normalization: Literal["before", "after", "none"]
 
     def layers(self, connection: Connection) -> int:
         """Return the number of weighted layers."""
 
     def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
-              size: tuple[int, int]) -> Tensor:
-        """Apply the transition to a whole area; not used where ``normalized``."""
+              size: Sequence[int]) -> Tensor:
+        """Apply the transition to a whole area; only used without normalization."""
 
 
 class Normalized:
-    """BN-ReLU-(De)Conv, as many times as the connection has layers."""
+    """BN-ReLU-(De)Conv or Conv-BN(-ReLU), as many times as the connection has layers."""
 
-    normalized = True
+    def __init__(self, normalization: Literal["before", "after"]) -> None:
+        self.normalization: Literal["before", "after", "none"] = normalization
 
     def layers(self, connection: Connection) -> int:
         """Return the connection's own number of layers."""
         return connection.layers
 
     def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
-              size: tuple[int, int]) -> Tensor:
+              size: Sequence[int]) -> Tensor:
         """Never called: normalization needs the time, which the engine knows."""
         raise AssertionError("the engine applies normalized transitions")
 
 
 class Convolution:
-    """One plain 3x3 convolution, or deconvolution where the size grows."""
+    """One plain convolution, or deconvolution where the size grows."""
 
-    normalized = False
+    normalization: Literal["before", "after", "none"] = "none"
 
     def layers(self, connection: Connection) -> int:
         """Return 1."""
         return 1
 
     def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
-              size: tuple[int, int]) -> Tensor:
+              size: Sequence[int]) -> Tensor:
         """Convolve, shape (batch, in, h, w) to (batch, out, *size)."""
         return resample(x, weights[0], stride, size)
 
@@ -104,14 +113,14 @@ class Convolution:
 class MaxPool:
     """Maximum over windows of the stride's size, 2x2 for a ratio of two."""
 
-    normalized = False
+    normalization: Literal["before", "after", "none"] = "none"
 
     def layers(self, connection: Connection) -> int:
         """Return 0: it has no weights."""
         return 0
 
     def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
-              size: tuple[int, int]) -> Tensor:
+              size: Sequence[int]) -> Tensor:
         """Pool, shape (batch, channels, h, w) to (batch, channels, *size)."""
         return F.max_pool2d(x, stride, stride, ceil_mode=True)
 
@@ -119,21 +128,23 @@ class MaxPool:
 class Identity:
     """Hand activity on as it is."""
 
-    normalized = False
+    normalization: Literal["before", "after", "none"] = "none"
 
     def layers(self, connection: Connection) -> int:
         """Return 0: it has no weights."""
         return 0
 
     def apply(self, x: Tensor, weights: list[Tensor], stride: tuple[int, int],
-              size: tuple[int, int]) -> Tensor:
+              size: Sequence[int]) -> Tensor:
         """Return the input."""
         return x
 
 
 TRANSITIONS: dict[str, Transition] = {
-    "brc": Normalized(),
-    "brd": Normalized(),
+    "brc": Normalized("before"),
+    "brd": Normalized("before"),
+    # the ReLU behind the last layer is the target area's, after the sum
+    "cbr": Normalized("after"),
     "conv": Convolution(),
     "max_pool": MaxPool(),
     "identity": Identity(),
@@ -141,7 +152,7 @@ TRANSITIONS: dict[str, Transition] = {
 
 
 def shortcut(graph: AreaGraph, connection: Connection, x: Tensor, weight: Tensor | None) -> Tensor:
-    """Apply a connection's shortcut: identity or linear, times its gain.
+    """Apply a connection's shortcut: identity times its gain, or a linear map.
 
     The linear shortcut is a 1x1 convolution with the connection's stride, or,
     where the size grows, a deconvolution whose kernel is its stride.
@@ -149,7 +160,7 @@ def shortcut(graph: AreaGraph, connection: Connection, x: Tensor, weight: Tensor
     if weight is not None:
         stride = graph.stride(connection)
         if graph.grows(connection):
-            _, height, width = graph.area(connection.target).shape
+            height, width = graph.area(connection.target).shape[1:]
             x = F.conv_transpose2d(x, weight, stride=stride)[..., :height, :width]
         else:
             x = F.conv2d(x, weight, stride=stride)

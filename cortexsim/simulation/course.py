@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,11 @@ class Course:
     drive: tuple[bool, ...]
     onset: int | None
     needed: tuple[frozenset[str], ...]
+
+    @property
+    def length(self) -> int:
+        """Steps from the onset to the end."""
+        return 0 if self.onset is None else len(self.needed) - 1 - self.onset
 
     def steps(self, graph: AreaGraph) -> Iterator[tuple[tuple[Connection, ...], frozenset[str]]]:
         """Yield for each step from the onset what fires and which areas are then populated."""
@@ -135,8 +141,7 @@ def _check_weights(network: Network, protocol: Protocol, courses: Sequence[Cours
                    for c in firing if not has(c, s)]
         if lacking:
             last_helps = what != "weights" and all(scaled(c, s, "last") for _, c, s in lacking)
-            steps = max(len(c.needed) - 1 - c.onset for c in courses if c.onset is not None)
-            end = min(end for end, _, _ in lacking)
+            end, steps = min(end for end, _, _ in lacking), max(c.length for c in courses)
             raise SimulationError(
                 f"the network has {what} of its own for each step, and they end at step "
                 f"{network.steps}; the protocol takes {steps} steps from its first picture on: "
@@ -159,12 +164,13 @@ def _uses(
     for course in courses:
         if course.onset is None:
             continue
-        for k in range(2, len(network.pre_net.weights) + 1):
-            use(f"pre_net:{k}", 0, first, 0, course)
-        if first == last and course.onset in kept:
+        for place in network.pre_net.sites():
+            use(place, 0, first, 0, course)
+        reads = network.post_net.normalize
+        if reads and first == last and course.onset in kept:
             use(last, 0, last, 0, course)
         for s, (firing, state) in enumerate(course.steps(graph), start=1):
-            if last in state and course.onset + s in kept:
+            if reads and last in state and course.onset + s in kept:
                 use(last, s, last, s, course)
             if (s, firing) in seen:
                 continue
@@ -173,6 +179,93 @@ def _uses(
                 for site, index in normalization.uses(c, s):
                     use(site, index, c.source, s - 1, course)
     return list(found.values())
+
+
+def readout_instead(graph: AreaGraph, protocol: Protocol, network: str) -> float | None:
+    """Settle when to read, in ms, if the last area is empty at the protocol's readout.
+
+    Activity may have left by then in every condition, as it leaves a folded ResNet: the
+    last time before at which the area can be read is taken, and said.
+
+    Parameters
+    ----------
+    graph, protocol
+        Who runs what.
+    network
+        The network's name, for messages.
+
+    Returns
+    -------
+    float or None
+        None if the protocol's readout will do, or there is none.
+
+    Raises
+    ------
+    SimulationError
+        If the area can only be read later.
+    """
+    at, last = protocol.readout_index, graph.last.name
+    if at is None:
+        return None
+    readable: set[int] = set()
+    for condition in protocol.conditions:
+        drive = protocol.drive(condition, graph.input)
+        onset = drive.index(True)  # steps count from the first drive
+        states = graph.populated(protocol.duration_steps - onset, drive[onset:])
+        readable |= {onset + t for t, areas in enumerate(states) if last in areas}
+    if at in readable:
+        return None
+    first = next((t for t in sorted(readable) if t > at), None)
+    before = max((t for t in readable if t < at and t in protocol.recorded), default=None)
+    problem = (f"the summary of protocol '{protocol.name}' reads at {_when(protocol, at)}, when "
+               f"nothing is in {last} of network '{network}': ")
+    if before is not None:
+        warnings.warn(f"{problem}it is read at {_when(protocol, before)} instead", stacklevel=3)
+        return protocol.clock.ms(before)
+    raise SimulationError(
+        problem + (f"set readout_ms to {protocol.clock.ms(first):g} or later"
+                   if first is not None else "make the trial longer"))
+
+
+def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) -> str | None:
+    """Say which pictures the windows of a graph keep from the readout, if any.
+
+    A folded ResNet, for one, lets a picture in at its first step only: a mask that
+    comes later changes nothing. Not meant are pictures too late for any graph.
+    """
+    first, last = graph.first.name, graph.last.name
+    for course in courses:
+        if course.onset is None or first == last:
+            continue
+        end = len(course.needed) - 1
+        wanted = [{last} for _ in range(course.onset, end + 1)]
+        enters = graph.needed(wanted)
+        for shown in course.condition.presentations:
+            s = shown.start - course.onset
+            soon_enough = shown.start + _distance(graph, first, last) <= end
+            if s > 0 and soon_enough and first not in _leaving(graph, enters, s):
+                return (
+                    f"{shown.show} at {_when(protocol, shown.start)} (condition "
+                    f"{course.condition.name}) cannot reach {last}: the windows ('steps') of this "
+                    f"graph's connections let nothing out of {first} that comes then"
+                )
+    return None
+
+
+def _leaving(graph: AreaGraph, enters: Sequence[frozenset[str]], s: int) -> set[str]:
+    """Return the areas from which a connection leads on at step s+1 towards the readout."""
+    if s + 1 >= len(enters):
+        return set()
+    return {c.source for c in graph.connections if c.active(s + 1) and c.target in enters[s + 1]}
+
+
+def _distance(graph: AreaGraph, first: str, last: str) -> int:
+    """Return the connections on the shortest way, whatever their windows."""
+    reached, count = {first}, 0
+    while last not in reached:
+        reached |= {c.target for c in graph.connections if c.source in reached}
+        count += 1
+    return count
 
 
 def _calibrated(graph: AreaGraph, steps: int) -> list[frozenset[str]]:

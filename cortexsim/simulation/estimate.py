@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -111,12 +112,13 @@ def _length(course: Course) -> int:
 
 
 def _peak_memory(plan: Plan) -> int:
-    layout, graph = plan.layout, plan.network.graph
+    layout = plan.layout
+    graph = plan.network.graph.for_image(*plan.images.images.shape[2:])
     # a chunk's buffers; beside them the largest of its arrays, copied and compressed
     largest = 2 * max(spec.trial_bytes for spec in layout.arrays.values()) * layout.chunk_trials
     # one condition's kept values, before they go to the buffers, and stacked
     waiting = 2 * layout.chunk_bytes // layout.conditions
-    units = sum(area.channels * area.height * area.width for area in graph.areas)
+    units = sum(math.prod(area.shape) for area in graph.areas)
     activity = 4 * units * (layout.microbatch + layout.microbatch % 2) * _COPIES
     return _process_bytes() + layout.chunk_bytes + largest + waiting + activity
 

@@ -76,6 +76,9 @@ class Layout:
         What is kept of every area.
     seed
         Of the sampled units.
+    others
+        Whether other images than the target are shown, so that what is on, and what is to be
+        named, has a class of its own at each index.
     """
 
     areas: tuple[Area, ...]
@@ -87,6 +90,7 @@ class Layout:
     classes: tuple[str, ...]
     record: Record
     seed: int
+    others: bool = False
     units: Mapping[str, NDArray[np.int64]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +127,10 @@ class Layout:
                                 np.nan),
             schema.SHOWN: Spec(leading, (count,), TEXT, ""),
         }
+        if self.others:
+            label = Spec(leading, (count,), np.dtype(np.int64), -1)
+            found |= {schema.ASKED: found[schema.SHOWN], schema.SHOWN_LABEL: label,
+                      schema.ASKED_LABEL: label}
         for area in self.areas:
             dims, shape = self._kept(area)
             at = f"{area.name}/"

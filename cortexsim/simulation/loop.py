@@ -132,11 +132,11 @@ def chunks(plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
         drives: dict[Hashable, Tensor] = {}
         for number, course in enumerate(plan.courses):
             kept = run_course(plan, course, batch, drives)
+            known = _known(plan, course, batch[:size])
             for path, values in buffers.items():
                 rows = values[number::conditions]
-                if path == schema.SHOWN:
-                    shown = plan.movie.shown(course.condition)
-                    rows[:] = text([shown[t] for t in plan.layout.indices])
+                if path in known:
+                    rows[:] = known[path]
                     continue
                 rows[:] = plan.layout.arrays[path].fill
                 if path in kept:
@@ -145,6 +145,18 @@ def chunks(plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
                     stacked = torch.stack(tensors, dim=1)[:size]
                     rows[:, list(positions)] = stacked.cpu().numpy()
         yield buffers
+
+
+def _known(plan: Plan, course: Course, batch: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """Return what is known without the network: what is on, what is to be named, their classes."""
+    shown = [plan.movie.shown(course.condition)[t] for t in plan.layout.indices]
+    found: dict[str, NDArray[Any]] = {schema.SHOWN: text(shown)}
+    if plan.layout.others:
+        asked = [course.condition.asked[t] for t in plan.layout.indices]
+        found[schema.ASKED] = text(asked)
+        found[schema.SHOWN_LABEL] = plan.movie.labels(shown, batch)
+        found[schema.ASKED_LABEL] = plan.movie.labels(asked, batch)
+    return found
 
 
 def run_course(
@@ -183,7 +195,7 @@ def run_course(
         drive = _drive(plan, course, batch, t, drives)
         if t == course.onset:
             assert drive is not None, "the movie and the protocol agree on the first frame"
-            state = {graph.first.name: drive}
+            state = network.initial_state(drive=drive)
         else:
             state = network.step(state, t - course.onset, drive=drive, areas=course.needed[t])
         finite += [(area, t, x.isfinite().all()) for area, x in state.items()]

@@ -14,7 +14,7 @@ from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
 from ..stimuli.protocol import Protocol
-from .course import Course, check, plan_course
+from .course import Course, check, plan_course, shut_out
 from .layout import Layout, fitting_microbatch, trial_coords
 from .record import Record
 
@@ -80,7 +80,14 @@ def prepare(
     where = devices.device(device)
     precision = devices.precision(precision, where)
     _check_images(network, images)
-    graph, conditions = network.graph, protocol.conditions
+    if protocol.others >= len(images):
+        raise SimulationError(
+            f"protocol '{protocol.name}' shows {protocol.others} images besides the target, data "
+            f"set '{images.name}' has {len(images)} in all: show fewer"
+        )
+    # with the sizes that areas have for these images
+    graph = network.graph.for_image(*images.images.shape[2:])
+    conditions = protocol.conditions
     record = record or Record.of(protocol)
     areas = record.choose_areas(graph.names)
     indices = record.indices(protocol.duration_steps)
@@ -89,6 +96,9 @@ def prepare(
         plan_course(graph, protocol, condition, areas, indices) for condition in conditions
     )
     check(network, protocol, courses, indices)
+    late = shut_out(graph, protocol, courses)
+    if late:
+        warnings.warn(late, stacklevel=2)
     coords = trial_coords(
         chosen.ids, chosen.labels, [c.name for c in conditions], [c.factors for c in conditions]
     )
@@ -100,12 +110,12 @@ def prepare(
     def layout(size: int) -> Layout:
         return Layout(
             tuple(graph.area(name) for name in areas), indices, len(chosen), len(conditions),
-            size, coords, tuple(chosen.classes), record, seed,
+            size, coords, tuple(chosen.classes), record, seed, bool(protocol.others),
         )
 
     size = fitting_microbatch(microbatch, len(chosen), layout(1).chunk_bytes)
     return Plan(
-        network, Movie(protocol, chosen, seed=seed, input_mode=graph.input), chosen,
+        network, Movie(protocol, chosen, seed, graph.input, pool=images), chosen,
         layout(size), courses, seed, where, precision,
     )
 
@@ -156,7 +166,7 @@ def choose_stimuli(
 
 def _check_images(network: Network, images: Dataset) -> None:
     shape, wanted = tuple(images.images.shape[1:]), network.graph.image
-    if shape != wanted:
+    if not network.graph.takes(shape):
         raise SimulationError(
             f"the network takes images of shape {wanted} (channels, height, width), those of "
             f"'{images.name}' have {shape}; choose the data set it was trained on"

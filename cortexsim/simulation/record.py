@@ -107,7 +107,7 @@ class Record:
 
 
 def sample_units(
-    area: str, shape: tuple[int, int, int], count: int, seed: int
+    area: str, shape: tuple[int, ...], count: int, seed: int
 ) -> NDArray[np.int64]:
     """Draw units of an area, spread evenly over channels and positions.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import ProtocolError, unknown
 from . import masks
 from .datasets import Dataset, to_input
-from .protocol import GREY, INPUT_MODES, TARGET, Condition, Presentation, Protocol
+from .protocol import GREY, INPUT_MODES, OTHER, TARGET, Condition, Presentation, Protocol
 
 #: The pixel value of ``grey``; it becomes 0 in the model's input.
 GREY_PIXEL = 127.5
@@ -22,6 +22,7 @@ class Movie:
 
     A mask is drawn from the seed, the stimulus's id and the mask's name alone, so a
     stimulus has the same mask in every condition, batch, and subset of the data set.
+    So are a stimulus's other images, from a pool that does not shrink with the subset.
 
     Parameters
     ----------
@@ -34,6 +35,9 @@ class Movie:
     input_mode
         ``sustained``: a frame at every index of a presentation; ``onset``: at its
         first index, then nothing.
+    pool
+        Where other images than the target come from, more than are shown of them; by
+        default `dataset`.
 
     Raises
     ------
@@ -43,6 +47,7 @@ class Movie:
 
     def __init__(
         self, protocol: Protocol, dataset: Dataset, seed: int = 0, input_mode: str = "sustained",
+        pool: Dataset | None = None,
     ) -> None:
         if input_mode not in INPUT_MODES:
             raise ProtocolError(unknown("input mode", input_mode, INPUT_MODES))
@@ -52,6 +57,7 @@ class Movie:
         self.dataset = dataset
         self.seed = seed
         self.input_mode = input_mode
+        self.pool = dataset if pool is None else pool
 
     def presentation(self, condition: Condition, t: int) -> Presentation | None:
         """Return the presentation in force at index `t`, whatever the input mode.
@@ -108,6 +114,40 @@ class Movie:
         """Return the name of what is on at each index 0 to T."""
         return self.protocol.timeline(condition)
 
+    def labels(self, pictures: Sequence[str], stimuli: Sequence[int]) -> NDArray[np.int64]:
+        """Return the class of each picture for each stimulus, -1 for what has none.
+
+        Parameters
+        ----------
+        pictures
+            Names, as :meth:`shown` gives them.
+        stimuli
+            Indices into the data set.
+
+        Returns
+        -------
+        NDArray[np.int64]
+            Shape (stimuli, pictures).
+        """
+        found = np.full((len(stimuli), len(pictures)), -1, dtype=np.int64)
+        for picture in set(pictures):
+            columns = [place for place, name in enumerate(pictures) if name == picture]
+            other = OTHER.fullmatch(picture)
+            if picture == TARGET:
+                found[:, columns] = self.dataset.labels[np.asarray(stimuli), None]
+            elif other:
+                found[:, columns] = self.pool.labels[self._others(int(other[1]), stimuli), None]
+        return found
+
+    def _others(self, number: int, stimuli: Sequence[int]) -> NDArray[np.int64]:
+        """Return which row of the pool is each stimulus's other image of a number, 1 or more."""
+        rows = np.empty(len(stimuli), dtype=np.int64)
+        for place, row in enumerate(stimuli):
+            own = self.dataset.ids[row]
+            order = self._generator(own, "others").permutation(len(self.pool))[: number + 1]
+            rows[place] = [other for other in order if self.pool.ids[other] != own][number - 1]
+        return rows
+
     def _render(self, picture: str, stimuli: Sequence[int]) -> NDArray[np.float32]:
         rows = np.asarray(stimuli, dtype=np.int64)
         targets = self.dataset.images[rows]
@@ -115,6 +155,9 @@ class Movie:
             return to_input(targets)
         if picture == GREY:
             return to_input(np.full(targets.shape, GREY_PIXEL))
+        other = OTHER.fullmatch(picture)
+        if other:
+            return to_input(self.pool.images[self._others(int(other[1]), stimuli)])
         drawn = np.empty(targets.shape, dtype=np.float32)
         for place, row in enumerate(rows):
             rng = self._generator(self.dataset.ids[row], picture)

@@ -6,6 +6,7 @@ one that lasts until the end at ``start`` to the last index.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from ..schema import NOTHING
 from .protocolfile import Level, Record, Summary
 
 TARGET, GREY = "target", "grey"
+#: ``other_1``, ``other_2``, ...: images of the data set other than the target.
+OTHER = re.compile(r"other_([1-9][0-9]{0,3})")
 INPUT_MODES = ("sustained", "onset")
 
 
@@ -40,11 +43,15 @@ class Condition:
         Level of each factor.
     presentations
         In order of time, without those that show nothing.
+    asked
+        The picture that is to be named at each index 0 to T: the target, or what a
+        sequence asks for; ``nothing`` where nothing is asked.
     """
 
     name: str
     factors: dict[str, Level] = field(hash=False)
     presentations: tuple[Presentation, ...]
+    asked: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,13 @@ class Protocol:
     def to_text(self) -> str:
         """Return the YAML the protocol was read from, unchanged, comments included."""
         return self.text
+
+    @property
+    def others(self) -> int:
+        """How many images other than the target are shown."""
+        shown = {item.show for one in self.conditions for item in one.presentations}
+        found = [OTHER.fullmatch(word) for word in shown]
+        return max((int(number[1]) for number in found if number), default=0)
 
     def timeline(self, condition: Condition) -> list[str]:
         """Return what is on at each index 0 to T: a presentation's name or ``nothing``."""

@@ -12,8 +12,9 @@ from ..clock import MS_PER_STEP_RANGE, Clock
 from ..errors import ProtocolError, unknown
 from ..schema import NONE, NOTHING
 from . import masks
-from .protocol import GREY, TARGET, Condition, Presentation, Protocol
+from .protocol import GREY, OTHER, TARGET, Condition, Presentation, Protocol
 from .protocolfile import (
+    SEQUENCE,
     Entry,
     Length,
     Level,
@@ -21,6 +22,7 @@ from .protocolfile import (
     factor_problem,
     unknown_factor,
 )
+from .sequences import SequenceTask
 
 #: Words for no drive; both read as ``nothing`` in timelines and recordings.
 NOTHING_WORDS = (NOTHING, NONE)
@@ -100,7 +102,7 @@ class _Builder:
     def _check_factors(self) -> None:
         used: set[str] = set()
         for place, entry in enumerate(self.file.timeline):
-            times = [entry.start] + ([entry.length] if entry.length else [])
+            times = [time for time in (entry.start, entry.length, entry.lag) if time]
             named = [(key, length.factor) for key, length in times]
             named.append(("show", entry.show[1:] if entry.show.startswith("$") else None))
             for key, name in named:
@@ -116,6 +118,12 @@ class _Builder:
                 with self.located("factors", name):
                     raise ProtocolError(problem)
 
+        rows = [row for row, entry in enumerate(self.file.timeline) if entry.show == SEQUENCE]
+        if len(rows) > 1:
+            with self.located("timeline", rows[1]):
+                raise ProtocolError("a timeline has one sequence at most: show others one by one, "
+                                    "as other_1, other_2, ...")
+
     def _conditions(self) -> tuple[Condition, ...]:
         count = math.prod(len(levels) for levels in self.factors.values())
         if count > MAX_CONDITIONS:
@@ -130,10 +138,19 @@ class _Builder:
         levels = {name: self.factors[name][place] for name, place in places.items()}
         name = ", ".join(f"{factor}={_plain(level)}" for factor, level in levels.items())
         name = name or self.file.name
-        spans = [
-            (*self._span(row, entry, places, name), row)
-            for row, entry in enumerate(self.file.timeline)
-        ]
+        spans: list[tuple[int, int, str, int]] = []
+        asked = [TARGET] * (self.last + 1)
+        for row, entry in enumerate(self.file.timeline):
+            start, stop, show = self._span(row, entry, places, name)
+            if entry.show != SEQUENCE:
+                spans.append((start, stop, show, row))
+                continue
+            task = self._task(row, entry, places)
+            pictures = [TARGET, *(f"other_{k}" for k in range(1, task.images))]
+            spans += [(start + k * task.steps, start + (k + 1) * task.steps, picture, row)
+                      for k, picture in enumerate(pictures)]
+            named = [task.asked(t - start) if t >= start else None for t in range(self.last + 1)]
+            asked = [NOTHING if place is None else pictures[place] for place in named]
         spans = sorted(span for span in spans if span[0] < span[1])
         for before, after in itertools.pairwise(spans):
             if after[0] < before[1]:
@@ -147,7 +164,7 @@ class _Builder:
         if not shown:
             with self.located("timeline"):
                 raise ProtocolError(f"in the condition '{name}' nothing is ever shown")
-        return Condition(name, levels, shown)
+        return Condition(name, levels, shown, tuple(asked))
 
     def _span(
         self, row: int, entry: Entry, places: dict[str, int], name: str
@@ -165,7 +182,8 @@ class _Builder:
                     )
             return start, self.last + 1, show
         key, length = entry.length
-        stop = start + self._steps(length, places, "timeline", row, key)
+        steps = self._steps(length, places, "timeline", row, key)
+        stop = start + steps * (entry.images or 1)
         if stop > self.last:
             with self.located("timeline", row, key):
                 raise ProtocolError(
@@ -174,6 +192,18 @@ class _Builder:
                 )
         return start, stop, show
 
+    def _task(self, row: int, entry: Entry, places: dict[str, int]) -> SequenceTask:
+        """Return what a sequence shows and asks."""
+        assert entry.images and entry.length
+        steps, delay = (
+            self._steps(time[1], places, "timeline", row, time[0]) if time else 0
+            for time in (entry.length, entry.lag)
+        )
+        words = {key: word for key, word in (("ask", entry.ask), ("answers", entry.answers))
+                 if word is not None}
+        with self.located("timeline", row):
+            return SequenceTask(entry.images, steps, delay=delay, **words)
+
     def _show(self, row: int, show: str, places: dict[str, int]) -> str:
         key: tuple[str | int, ...] = ("timeline", row, "show")
         word: Level = show
@@ -181,8 +211,9 @@ class _Builder:
             name = show[1:]
             key = ("factors", name, places[name])
             word = self.factors[name][places[name]]
-        allowed = (TARGET, GREY, *NOTHING_WORDS, *masks.REGISTRY)
-        if word not in allowed:
+        allowed = (TARGET, GREY, *NOTHING_WORDS, *masks.REGISTRY, "other_1")
+        allowed += (SEQUENCE,) if key[0] == "timeline" else ()
+        if word not in allowed and not OTHER.fullmatch(str(word)):
             with self.located(*key):
                 raise ProtocolError(unknown("picture", word, allowed))
         return NOTHING if word in NOTHING_WORDS else str(word)

@@ -15,6 +15,10 @@ from ..schema import COLUMNS, NONE, RESERVED
 #: One level of a factor; the levels of a factor are all numbers or all words.
 Level = int | float | str
 
+#: What an entry shows that stands for several images, and the keys that are for it alone.
+SEQUENCE = "sequence"
+_OF_SEQUENCES = ("images", "each_ms", "each", "ask", "answers", "delay_ms", "delay")
+
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -83,7 +87,11 @@ class Part(BaseModel):
 
 
 class Entry(Part):
-    """One presentation of the timeline: what, from when, for how long."""
+    """One presentation of the timeline: what, from when, for how long.
+
+    ``show: sequence`` stands for several pictures one after another: the target,
+    then other images of the data set.
+    """
 
     show: Text
     at_ms: Ms | None = None
@@ -91,13 +99,34 @@ class Entry(Part):
     for_ms: Ms | None = None
     for_: Steps | None = Field(default=None, alias="for")
     until: Literal["end"] | None = None
+    images: Count | None = None
+    each_ms: Ms | None = None
+    each: Steps | None = None
+    ask: Text | None = None
+    answers: Text | None = None
+    delay_ms: Ms | None = None
+    delay: Steps | None = None
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Entry:
         if (self.at_ms is None) == (self.at is None):
             raise ValueError("give a start, exactly one of at_ms and at")
-        if (self.for_ms, self.for_, self.until).count(None) != 2:
-            raise ValueError("give exactly one of for_ms, for and until")
+        ends = (self.for_ms, self.for_, self.until)
+        if self.show != SEQUENCE:
+            given = [key for key in _OF_SEQUENCES if getattr(self, key) is not None]
+            if given:
+                raise ValueError(f"{', '.join(given)}: for 'show: {SEQUENCE}' only")
+            if ends.count(None) != 2:
+                raise ValueError("give exactly one of for_ms, for and until")
+            return self
+        if ends.count(None) != 3:
+            raise ValueError("a sequence is as long as its images: leave out for_ms, for and until")
+        if self.images is None:
+            raise ValueError("give the number of images")
+        if (self.each_ms is None) == (self.each is None):
+            raise ValueError("give how long each image is on, exactly one of each_ms and each")
+        if self.delay_ms is not None and self.delay is not None:
+            raise ValueError("give one of delay_ms and delay, not both")
         return self
 
     @property
@@ -110,10 +139,17 @@ class Entry(Part):
 
     @property
     def length(self) -> tuple[str, Length] | None:
-        """The key of the duration and its value; None for ``until: end``."""
-        if self.for_ms is not None:
-            return "for_ms", self.for_ms
-        return None if self.for_ is None else ("for", self.for_)
+        """The key of the duration, or of each image's, and its value; None for ``until: end``."""
+        keys = {"for_ms": self.for_ms, "for": self.for_, "each_ms": self.each_ms,
+                "each": self.each}
+        return next(((key, value) for key, value in keys.items() if value is not None), None)
+
+    @property
+    def lag(self) -> tuple[str, Length] | None:
+        """The key of the answers' delay and its value; None without one."""
+        if self.delay_ms is not None:
+            return "delay_ms", self.delay_ms
+        return None if self.delay is None else ("delay", self.delay)
 
 
 class Record(Part):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..schema import NOTHING
-from .protocol import GREY, TARGET, Protocol
+from .protocol import GREY, OTHER, TARGET, Protocol
 
 #: Longer trials are drawn with several indices to a letter.
 WIDTH = 100
@@ -45,6 +45,8 @@ def _letters(timelines: Iterable[list[str]]) -> dict[str, str]:
     letters: dict[str, str] = {}
     for word in words:
         own = word.upper().replace("_", "") + "0123456789"
+        if OTHER.fullmatch(word):  # by their last digit
+            own = word[-1] + own
         choices = _LETTERS.get(word, own)
         taken = {*letters.values(), *_LETTERS.values()} - {_LETTERS.get(word)}
         letters[word] = next(letter for letter in choices if letter not in taken)

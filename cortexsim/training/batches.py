@@ -1,5 +1,7 @@
 """Training images: rendered once an epoch, augmented batch by batch, on the device.
 
+They come as sequences; an ordinary image is a sequence of one.
+
 All randomness comes from (seed, epoch, batch), so that training can go on from
 any batch as if it had never stopped.
 """
@@ -16,8 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import SimulationError
+from ..schema import INPUT_MEAN, INPUT_SCALE
 from ..stimuli import datasets, digits
-from ..stimuli.datasets import INPUT_MEAN, INPUT_SCALE, Dataset
+from ..stimuli.datasets import Dataset
+from ..stimuli.sequences import SequenceTask
 from .state import Settings
 
 #: Fragments of debris in the renderings of each scan that make up one epoch.
@@ -90,12 +94,14 @@ class Augmentation:
 
 
 class TrainingImages:
-    """The training images of a data set, epoch by epoch.
+    """The training images of a data set, epoch by epoch, in sequences.
 
     Parameters
     ----------
     dataset
         The training split.
+    task
+        How many images make a sequence.
     holdout
         The number of training images that were held out of it.
     seed
@@ -106,9 +112,9 @@ class TrainingImages:
         As a recipe has it.
     """
 
-    def __init__(self, dataset: Dataset, holdout: int, seed: int, device: torch.device,
-                 pad_with_mean: bool = False) -> None:
-        self.dataset, self.seed, self.device = dataset, seed, device
+    def __init__(self, dataset: Dataset, task: SequenceTask, holdout: int, seed: int,
+                 device: torch.device, pad_with_mean: bool = False) -> None:
+        self.dataset, self.task, self.seed, self.device = dataset, task, seed, device
         source = datasets.REGISTRY[dataset.name]
         mean = {"background": source.mean} if pad_with_mean and source.mean else {}
         self.augment = Augmentation(**source.augmentation | mean)
@@ -118,11 +124,18 @@ class TrainingImages:
         self._labels = torch.from_numpy(dataset.labels).to(device)
 
     def __len__(self) -> int:
-        """Return the number of images in an epoch."""
-        return len(self._labels) * (len(DEBRIS) if self._scans else 1)
+        """Return the number of sequences in an epoch."""
+        return len(self._labels) * (len(DEBRIS) if self._scans else 1) // self.task.images
 
     def epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return an epoch's images (uint8) and labels, in random order."""
+        """Return an epoch's sequences, in random order, each image in one of them.
+
+        Returns
+        -------
+        tuple
+            Pixels, uint8 (sequences, images, channels, height, width), and labels
+            (sequences, images).
+        """
         pixels, labels = self._pixels, self._labels
         random = generator(self.seed, "epoch", epoch)
         if self._scans:
@@ -134,11 +147,14 @@ class TrainingImages:
             ]).to(self.device)
             labels = labels.repeat(len(DEBRIS))
         order = torch.randperm(len(labels), generator=random).to(self.device)
+        order = order[: len(self) * self.task.images].view(len(self), self.task.images)
         return pixels[order], labels[order]
 
-    def batch(self, pixels: Tensor, epoch: int, batch: int) -> Tensor:
-        """Return one batch as the network takes it, augmented."""
-        return as_input(self.augment(pixels, generator(self.seed, "batch", epoch, batch)))
+    def batch(self, pixels: Tensor, epoch: int, batch: int) -> list[Tensor]:
+        """Return one batch as the network takes it, augmented: for each place its images."""
+        random = generator(self.seed, "batch", epoch, batch)
+        augmented = as_input(self.augment(pixels.flatten(0, 1), random))
+        return list(augmented.view_as(pixels).unbind(1))
 
 
 def training_images(settings: Settings, root: Path | None) -> Dataset:
@@ -163,23 +179,55 @@ def training_images(settings: Settings, root: Path | None) -> Dataset:
     return data.take(slice(settings.images))
 
 
-def calibration_images(dataset: Dataset, count: int, seed: int) -> Tensor:
-    """Choose training images for calibration, seeded, unaugmented.
+def in_sequence(count: int, images: int, seed: int) -> Tensor:
+    """Put images in sequences so that each comes once at each place.
+
+    Parameters
+    ----------
+    count
+        The number of images, and of sequences.
+    images
+        The length of a sequence.
+    seed
+        Of the order at the second place and on; at the first it is their own.
+
+    Returns
+    -------
+    Tensor
+        Rows of the images, shape (images, count): one row for each place.
+    """
+    orders = [torch.arange(count)]
+    orders += [torch.randperm(count, generator=generator(seed, "place", place))
+               for place in range(1, images)]
+    return torch.stack(orders)
+
+
+def calibration_frames(dataset: Dataset, task: SequenceTask, input_mode: str, count: int,
+                       seed: int, last: int) -> list[Tensor | None]:
+    """Choose training images for calibration, seeded, unaugmented, as the task shows them.
 
     Parameters
     ----------
     dataset
         The training split (in clutter, for the digits).
+    task
+        How they follow each other; the last one stays on.
+    input_mode
+        The graph's.
     count
-        How many; all if there are fewer.
+        How many images, and sequences; all if there are fewer images.
     seed
-        Of the choice.
+        Of the choice and the order.
+    last
+        The last index.
 
     Returns
     -------
-    Tensor
-        Shape (count, channels, height, width), as the network takes them.
+    list
+        What drives at each index 0 to `last`, shape (count, channels, height, width).
     """
-    order = torch.randperm(len(dataset), generator=generator(seed, "calibration"))[:count]
-    chosen = dataset.images[order.sort().values.numpy()]
-    return torch.from_numpy(datasets.to_input(chosen))
+    chosen = torch.randperm(len(dataset), generator=generator(seed, "calibration"))[:count]
+    images = torch.from_numpy(datasets.to_input(dataset.images[chosen.sort().values.numpy()]))
+    places = in_sequence(len(images), task.images, seed)
+    pictures = [images[rows] for rows in places] if task.images > 1 else [images]
+    return task.frames(pictures, input_mode, last)

@@ -11,6 +11,8 @@ from .. import devices
 from ..errors import SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset, to_input
+from ..stimuli.sequences import SequenceTask
+from .batches import in_sequence
 
 #: The latest readout time that makes sense; a later one is a slip of the pen.
 MAX_TIME = 10_000
@@ -18,8 +20,11 @@ MAX_TIME = 10_000
 
 @torch.no_grad()
 def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = None, *,
-             batch: int = 250, progress: bool = False) -> dict[int, float]:
+             task: SequenceTask | None = None, seed: int = 0, batch: int = 250,
+             progress: bool = False) -> dict[int, float]:
     """Return the proportion of images named correctly at each readout time.
+
+    Of sequences there are as many as images, and each image comes once at each place.
 
     Parameters
     ----------
@@ -29,7 +34,12 @@ def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = N
         Images and labels.
     times
         Readout times in steps; by default all at which the last area is
-        populated, up to the graph's readout time.
+        populated, up to the graph's readout time; with a task, the last index of
+        each image that is asked about.
+    task
+        What is shown one after another and asked when; by default one image.
+    seed
+        Of the order of images in sequences.
     batch
         Images at a time.
     progress
@@ -42,24 +52,34 @@ def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = N
 
     Raises
     ------
-    SimulationError
-        If there is nothing to read at one of the times, or there are no statistics for it.
+    CortexSimError
+        If there is nothing to read or to ask at one of the times, or there are no
+        statistics for it.
     """
     graph = network.graph
-    times = graph.readout_times(graph.readout_time) if times is None else list(times)
+    if times is None:
+        times = graph.readout_times(graph.readout_time) if task is None else task.times()
+    times = list(times)
     _check(network, times)
+    task = task or SequenceTask.one_image(graph.readout_time)
+    task.check_times(times)
     was_training = network.training
     network.eval()
     device = next(network.parameters()).device
     labels = torch.from_numpy(dataset.labels).to(device)
+    rows = in_sequence(len(dataset), task.images, seed)
     correct = dict.fromkeys(times, 0)
     starts = range(0, len(dataset), batch)
     for start in tqdm(starts, desc="evaluating", disable=None if progress else True, leave=False):
-        images = torch.from_numpy(to_input(dataset.images[start:start + batch])).to(device)
+        places = rows[:, start:start + batch]
+        pictures = [torch.from_numpy(to_input(dataset.images[place.numpy()])).to(device)
+                    for place in places]
+        frames = task.frames(pictures, graph.input, max(times))
         with devices.exact(device):
-            found = network.scores(images, times)
+            found = network.scores(frames, times)
         for time, scores in found.items():
-            correct[time] += int((scores.argmax(1) == labels[start:start + batch]).sum())
+            asked = labels[places[task.asked(time)].to(device)]
+            correct[time] += int((scores.argmax(1) == asked).sum())
     network.train(was_training)
     return {time: count / len(dataset) for time, count in correct.items()}
 

@@ -6,7 +6,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ from ..models.calibration import calibrate
 from ..models.network import Network
 from ..stimuli import datasets
 from . import recipes
-from .batches import TrainingImages, calibration_images, training_images
+from .batches import TrainingImages, calibration_frames, training_images
 from .evaluation import evaluate
 from .finish import CALIBRATED_STEPS, CALIBRATION_IMAGES, dynamics, finish
+from .start import starting_network
 from .state import Position, Settings, interrupts, write_metrics
 
 #: Training images of the calibration after each epoch, for the accuracy on held-out images;
@@ -82,35 +83,41 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         # the paper's recipe uses all training images
         holdout=settings.holdout if settings.holdout is not None or source is None
         else 0 if recipe.name == "paper" else source.holdout,
-        readouts=recipe.readouts if settings.readouts is None else settings.readouts,
+        # of each image in a sequence the last, when most is known about it
+        readouts=settings.readouts if settings.readouts is not None
+        else recipe.readouts if settings.sequence is None else 1,
         precision=devices.precision(settings.precision, device, recipe.lower_precision),
         device=str(device), images=settings.images, learning_rate=settings.learning_rate,
-        compile=settings.compile,
+        compile=settings.compile, init=settings.init, sequence=settings.sequence,
     )
+    if settings.sequence is not None:
+        graph = replace(graph, readout_time=settings.sequence.end)
     for key in ("epochs", "batch_size", "readouts", "images"):
         if getattr(settings, key) is not None and getattr(settings, key) < 1:
             raise SimulationError(f"{key} must be 1 or more, got {getattr(settings, key)}")
     if settings.learning_rate is not None and not 0 < settings.learning_rate < float("inf"):
         raise SimulationError(
             f"the learning rate must be above 0, got {settings.learning_rate:g}")
+    settings.readout_times(graph)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise CheckpointError(
             f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
         )
     data = training_images(settings, data_root)
-    if data.images.shape[1:] != graph.image:
+    if not graph.takes(data.images.shape[1:]):
         raise SimulationError(
             f"the images of {settings.dataset} are {data.images.shape[1:]} (channels, height, "
             f"width), the graph takes {graph.image}: choose another data set, or set 'image' in "
             "the graph's file"
         )
-    network = Network(graph, classes=len(data.classes), seed=settings.seed)
+    network, started = starting_network(graph, settings, data.classes)
     card = {
         "name": name or out.name,
         "class_names": list(data.classes),
         "data": {"dataset": settings.dataset, "training_images": len(data)},
         "dynamics": dynamics(graph),
         "settings": asdict(settings),
+        **started,
         "command": command,
         "hardware": devices.hardware(device),
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
@@ -158,7 +165,7 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     if device is not None:
         card["settings"] = {**card["settings"], "device": device}
     position = Position(**card.pop("position"))
-    settings = Settings(**card["settings"])
+    settings = Settings.from_card(card)
     data = training_images(settings, data_root)
     with devices.exact(devices.device(settings.device)):
         return _run(loaded.network, card, position, loaded.training, data, loaded.folder,
@@ -168,24 +175,25 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
 def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],
          data: datasets.Dataset, out: Path, data_root: Path | None, progress: bool,
          calibrate_to: int, calibrate_on: int) -> Path:
-    settings = Settings(**card["settings"])
+    settings = Settings.from_card(card)
     assert settings.epochs and settings.batch_size and settings.readouts and settings.precision
     recipe, device = recipes.get(settings.recipe), devices.device(settings.device)
     holdout = settings.holdout or 0
     held_out = datasets.load(settings.dataset, "validation", root=data_root,
                              holdout=holdout) if holdout else None
-    images = TrainingImages(data, holdout, settings.seed, device, recipe.pad_with_mean)
+    task, mode = settings.task(network.graph), network.graph.input
+    images = TrainingImages(data, task, holdout, settings.seed, device, recipe.pad_with_mean)
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network.to(device).to(memory_format=layout)
     optimizer = _optimizer(network, recipe, restored)
     scores_of = _compiled(network) if settings.compile else network.scores
     rate = recipe.course(settings.learning_rate)
-    times = [t for t in network.graph.readout_times(network.graph.readout_time)
-             if t > network.graph.readout_time - settings.readouts]
+    times = settings.readout_times(network.graph)
     batches = len(images) // settings.batch_size
     if not batches:
         raise SimulationError(
-            f"a batch of {settings.batch_size} is more than the {len(images)} training images")
+            f"a batch of {settings.batch_size} is more than the {len(images)} training "
+            f"{'images' if task.images == 1 else 'sequences'}")
 
     def save(tag: str) -> None:
         card["position"] = asdict(at)
@@ -205,14 +213,19 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
                        disable=None if progress else True)
             for batch in bar:
                 rows = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
-                x, y = images.batch(pixels[rows], at.epoch, batch), labels[rows]
+                pictures = [x.contiguous(memory_format=layout)
+                            for x in images.batch(pixels[rows], at.epoch, batch)]
+                # a single tensor is quicker to compile than a list that repeats it
+                frames = task.frames(pictures, mode, times[-1]) if task.images > 1 else pictures[0]
+                asked = {t: labels[rows, task.asked(t)] for t in times}
                 done = (at.epoch + batch / batches) / settings.epochs
                 for group in optimizer.param_groups:
                     group["lr"] = rate(done)
                 with devices.autocast(device, settings.precision):
-                    scores = scores_of(x.contiguous(memory_format=layout), times)
-                losses = [F.cross_entropy(score.float(), y, label_smoothing=recipe.label_smoothing)
-                          for score in scores.values()]
+                    scores = scores_of(frames, times)
+                losses = [F.cross_entropy(scores[t].float(), y,
+                                          label_smoothing=recipe.label_smoothing)
+                          for t, y in asked.items()]
                 loss = torch.stack(losses).mean()
                 optimizer.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
@@ -223,7 +236,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
                         f"the loss is not a number at epoch {at.epoch + 1}, batch {batch + 1}; "
                         f"the checkpoint before it is in {out}")
                 at.loss += value
-                at.correct += int((scores[times[-1]].argmax(1) == y).sum())
+                at.correct += int((scores[times[-1]].argmax(1) == asked[times[-1]]).sum())
                 at.batch = batch + 1
                 seen = at.batch * settings.batch_size
                 bar.set_postfix(loss=f"{at.loss / at.batch:.3f}",
@@ -240,11 +253,10 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
                    "training_loss": at.loss / batches,
                    "training_accuracy": at.correct / (batches * settings.batch_size)}
             if held_out is not None:
-                count = min(EPOCH_CALIBRATION_IMAGES, len(data))
-                calibrate(network, calibration_images(data, count, settings.seed),
-                          network.graph.readout_time)
-                row |= {f"validation_accuracy_t{t}": value
-                        for t, value in evaluate(network, held_out).items()}
+                calibrate(network, calibration_frames(data, task, mode, EPOCH_CALIBRATION_IMAGES,
+                                                      settings.seed, times[-1]), times[-1])
+                accuracy = evaluate(network, held_out, task=settings.sequence)
+                row |= {f"validation_accuracy_t{t}": value for t, value in accuracy.items()}
             at.seconds += time.monotonic() - started
             row["seconds"] = round(at.seconds, 1)
             at.history.append(row)
@@ -258,13 +270,13 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
                   calibrate_on)
 
 
-def _compiled(network: Network) -> Callable[[Tensor, list[int]], dict[int, Tensor]]:
+def _compiled(network: Network) -> Callable[[Any, list[int]], dict[int, Tensor]]:
     scores = torch.compile(network.scores)
 
-    def quiet(images: Tensor, times: list[int]) -> dict[int, Tensor]:
+    def quiet(frames: Any, times: list[int]) -> dict[int, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the compiler talks about its own ways
-            return scores(images, times)
+            return scores(frames, times)
 
     return quiet
 

@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from .. import files
 from ..errors import SimulationError
+from ..graph import AreaGraph
+from ..stimuli.sequences import SequenceTask
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ class Settings:
         Where to train.
     compile
         Whether to compile the network with ``torch.compile``: slow to begin, faster on a GPU.
+    init
+        The checkpoint, or the name of a network that comes along, whose weights to start
+        from; by default they are random. Only the start needs it.
+    sequence
+        What is shown one after another and asked when; by default one image, named at
+        the readout time.
     """
 
     dataset: str = "cifar10"
@@ -58,6 +67,37 @@ class Settings:
     precision: str | None = None
     device: str | None = None
     compile: bool = False
+    init: str | None = None
+    sequence: SequenceTask | None = None
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any]) -> Settings:
+        """Return the settings that a checkpoint's card holds, or the defaults if it has none."""
+        known = card.get("settings", {})
+        sequence = known.get("sequence")
+        return cls(**{**known, "sequence": sequence and SequenceTask(**sequence)})
+
+    def task(self, graph: AreaGraph) -> SequenceTask:
+        """Return what is shown and asked: one image until the graph's readout time, or more."""
+        return self.sequence or SequenceTask.one_image(graph.readout_time)
+
+    def readout_times(self, graph: AreaGraph) -> list[int]:
+        """Return the readout times in the loss: for each image the last ones.
+
+        Raises
+        ------
+        SimulationError
+            If nothing is in the last area when an image of a sequence is asked about.
+        """
+        task = self.task(graph)
+        populated = graph.populated(task.end, task.drive(graph.input, task.end))
+        for t in task.times() if self.sequence else ():
+            if graph.last.name not in populated[t]:
+                raise SimulationError(
+                    f"the sequence asks at t = {t} ({task.describe(t)}), when nothing is in "
+                    f"{graph.last.name}: show each image for more steps, or delay the answers")
+        times = task.times(self.readouts or 1)
+        return [t for t in times if graph.last.name in populated[t]]
 
 
 @dataclass

@@ -225,7 +225,7 @@ def _finished(configuration: Configuration, folder: Path, seed: int) -> bool:
     if not (folder / checkpoint.CARD).exists():
         return False
     card = checkpoint.read_card(folder)
-    settings = Settings(**card["settings"])
+    settings = Settings.from_card(card)
     # None stands for a default that the card has settled
     asked = {key: value for key, value in vars(replace(configuration.settings, seed=seed)).items()
              if value is not None and key != "device"}

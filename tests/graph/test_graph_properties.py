@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 from cortexsim.graph import Area, AreaGraph, Connection, PreNet
 from cortexsim.graph.geometry import join
 
+from .strategies import with_sharing
+
 few = settings(max_examples=40, deadline=None)
 
 
 @st.composite
 def connections_between(draw, source, target, windows):
     """A connection that fits its areas; with `windows` perhaps not always active."""
-    transition = "brd" if target.height > source.height else "brc"
+    grows = target.height > source.height
+    transition = "brd" if grows else draw(st.sampled_from(["brc", "cbr"]))
     allowed = [transition, "conv"]
     shortcuts = ["none", "linear"]
     if source.shape == target.shape:
@@ -26,9 +29,15 @@ def connections_between(draw, source, target, windows):
     stop = draw(st.none() | st.integers(start, 6)) if windows else None
     transition = draw(st.sampled_from(allowed))
     name = f"tie-{source.name}-{target.name}"
-    layers = draw(st.integers(1, 3)) if transition in ("brc", "brd") else None
+    layers = draw(st.integers(1, 3)) if transition in ("brc", "brd", "cbr") else None
+    if layers and shortcut == "linear":
+        shortcut = draw(st.sampled_from(["linear", "projection"]))
+    kernels = [3, 5] + ([(1, 3, 1)[:layers]] if layers else [])
     made = Connection(
         source.name, target.name, transition, layers, shortcut,
+        kernel=draw(st.sampled_from(kernels)) if transition != "max_pool" else 3,
+        stride_layer=draw(st.integers(1, layers)) if layers and not grows else 1,
+        middle=draw(st.sampled_from([None, (2, 3)[:layers - 1]])) if layers else None,
         gain=draw(st.floats(0.01, 1)) if shortcut == "identity" else 1.0, steps=(start, stop),
         weights=draw(st.sampled_from([None, "shared", "per-step"])),
     )
@@ -43,7 +52,8 @@ def graphs(draw, windows=True):
     """A valid graph: a spine from first to last that is always active, and anything else."""
     count = draw(st.integers(1, 5))
     areas = tuple(
-        Area(f"A{i}", draw(st.integers(1, 4)), *[draw(st.sampled_from([16, 8, 4, 2]))] * 2)
+        Area(f"A{i}", draw(st.integers(1, 4)), *[draw(st.sampled_from([16, 8, 4, 2]))] * 2,
+             activation=draw(st.sampled_from(["none", "relu"])))
         for i in range(count)
     )
     inner = draw(st.sets(st.integers(1, count - 2))) if count > 2 else set()
@@ -57,13 +67,17 @@ def graphs(draw, windows=True):
     connections += [
         draw(connections_between(areas[i], areas[j], windows)) for i, j in sorted(others)
     ]
-    return AreaGraph(
+    graph = AreaGraph(
         areas, tuple(connections), image=(1, 16, 16),
         input=draw(st.sampled_from(["sustained", "onset"])),
         weights=draw(st.sampled_from(["shared", "per-step"])),
         readout_time=max(1, len(spine) - 1), name=draw(st.sampled_from(["", "a name", "12", "no"])),
-        pre_net=draw(st.sampled_from([PreNet(), PreNet(3), PreNet(3, 5)])),
+        pre_net=draw(st.sampled_from([
+            PreNet(), PreNet(3), PreNet(3, 5), PreNet(1, kernel=7, normalize=True),
+            PreNet(mean=(0.25,), std=(0.5,))])),
+        post_net=draw(st.sampled_from(["bn-relu-pool-fc", "pool-fc"])),
     )
+    return draw(with_sharing(graph))
 
 
 @few

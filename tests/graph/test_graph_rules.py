@@ -34,7 +34,7 @@ def test_geometry():
     back, bypass = net.connections[2:]
     assert net.stride(back) == net.stride(bypass) == (4, 4)
     assert net.grows(back) and not net.grows(bypass)
-    assert net.middle_channels(back) == 12
+    assert net.channels(back)[1:-1] == (12, 12)
     assert net.pre_net_stride == (2, 2)
     # a growing first layer is a deconvolution, whose kernel is (in, out, ...)
     assert [net.kernel_shape(back, i) for i in (1, 2, 3)] == [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,12 @@ from cortexsim.errors import CheckpointError, GraphError
 from cortexsim.graph import Area, AreaGraph, Connection, Normalization, PreNet
 from cortexsim.models import Network, calibrate, plain
 
+from ..graph.strategies import with_sharing
+
 SHAPES = [(2, 8, 8), (4, 8, 8), (3, 5, 4), (4, 4, 4), (6, 2, 2), (4, 1, 1)]
+
+PRE_NETS = [PreNet(0), PreNet(0, mean=(0.4, 0.6), std=(0.2, 0.3)), PreNet(1), PreNet(3),
+            PreNet(1, kernel=5, normalize=True)]
 
 
 def close(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> bool:
@@ -27,18 +34,22 @@ def images(count: int, channels: int = 2, size: int = 8, seed: int = 0) -> torch
 def connections(draw, areas: list[Area], i: int, j: int) -> Connection | None:
     a, b = areas[i], areas[j]
     grows = b.height > a.height or b.width > a.width
-    kinds = ["brd" if grows else "brc"] * 3 + ["conv"]
+    kinds = ["brd" if grows else "brc"] * 3 + ["conv"] + ([] if grows else ["cbr"] * 2)
     if a.shape == b.shape:
         kinds += ["identity", "brd"]
     if a.channels == b.channels and not grows:
         kinds.append("max_pool")
     kind = draw(st.sampled_from(kinds))
-    weighted = kind in ("brc", "brd", "conv")
+    weighted = kind in ("brc", "brd", "cbr", "conv")
     shortcuts = ["none", "linear"] + (["identity"] if a.shape == b.shape else [])
     first = draw(st.integers(1, 2))
     options = {}
-    if kind in ("brc", "brd"):
-        options["layers"] = draw(st.integers(1, 3))
+    if kind in ("brc", "brd", "cbr"):
+        shortcuts.append("projection")
+        options["layers"] = layers = draw(st.integers(1, 3))
+        options["kernel"] = draw(st.sampled_from([3, (1, 3, 1)[:layers], (5, 1, 3)[:layers]]))
+        options["stride_layer"] = 1 if grows else draw(st.integers(1, layers))
+        options["middle"] = draw(st.sampled_from([None, (5, 2)[:layers - 1]]))
     if weighted:
         options["shortcut"] = draw(st.sampled_from(shortcuts))
         if options["shortcut"] == "identity":
@@ -50,10 +61,11 @@ def connections(draw, areas: list[Area], i: int, j: int) -> Connection | None:
 @st.composite
 def networks(draw) -> Network:
     shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4))
-    areas = [Area(f"A{i}", *shape) for i, shape in enumerate([(2, 8, 8), *shapes])]
+    areas = [Area(f"A{i}", *shape, activation=draw(st.sampled_from(["none", "none", "relu"])))
+             for i, shape in enumerate([(2, 8, 8), *shapes])]
     found = [draw(connections(areas, i, i + 1)) for i in range(len(areas) - 1)]
-    found = [Connection(c.source, c.target, c.transition, c.layers, c.shortcut, c.gain)
-             for c in found]  # the chain itself always conducts
+    # the chain itself always conducts
+    found = [replace(c, steps=(1, None)) for c in found]
     for i in range(len(areas)):
         for j in range(len(areas)):
             if j != i + 1 and draw(st.booleans()):
@@ -62,8 +74,9 @@ def networks(draw) -> Network:
         graph = AreaGraph(
             tuple(areas), tuple(draw(st.permutations(found))), image=(2, 8, 8),
             input=draw(st.sampled_from(["sustained", "onset"])), readout_time=len(areas) - 1,
-            name="random", pre_net=PreNet(draw(st.sampled_from([0, 1, 3]))),
+            name="random", pre_net=draw(st.sampled_from(PRE_NETS)),
             weights=draw(st.sampled_from(["shared", "per-step"])),
+            post_net=draw(st.sampled_from(["bn-relu-pool-fc", "pool-fc"])),
             normalization=Normalization(
                 draw(st.sampled_from(["time-specific", "shared"])),
                 draw(st.sampled_from(["none", "shared", "time-specific"]))),
@@ -71,7 +84,7 @@ def networks(draw) -> Network:
     except GraphError as problem:
         assert "stride" in str(problem), problem  # e.g. 5x4 to 4x4 cannot be joined
         return draw(networks())
-    network = Network(graph, steps=6).double()
+    network = Network(draw(with_sharing(graph)), steps=6).double()
     for i, learned in enumerate(network.affine.parameters()):  # none must pass for another
         noise = torch.Generator().manual_seed(i)
         learned.data += 0.5 * torch.randn(learned.shape, generator=noise, dtype=torch.float64)
@@ -108,8 +121,7 @@ def test_the_order_of_connections_changes_nothing(network, random):
     graph = network.graph
     shuffled = list(graph.connections)
     random.shuffle(shuffled)
-    other = AreaGraph(graph.areas, tuple(shuffled), graph.image, graph.input, graph.weights,
-                      graph.readout_time, graph.pre_net, graph.normalization)
+    other = replace(graph, connections=tuple(shuffled))
     x = images(3)
     one, two = network.train(), Network(other, steps=6).double().train()
     two.load_state_dict(one.state_dict())

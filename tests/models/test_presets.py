@@ -120,6 +120,9 @@ def test_fig10_has_parity_and_a_resnet_has_one_area_at_a_time():
 @pytest.mark.parametrize("name", presets.names())
 def test_trains_simulates_saves_and_loads(name, tmp_path):
     graph = presets.get(name)
+    # read as soon as it can be, which is quick and uses every area
+    soon = next(time for time in graph.readout_times(graph.readout_time) if time > 0)
+    graph = replace(graph, readout_time=soon)
     network = Network(graph, seed=1).train()
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(2, 3, 32, 32, generator=generator), torch.tensor([3, 7])
@@ -130,7 +133,8 @@ def test_trains_simulates_saves_and_loads(name, tmp_path):
     with torch.no_grad():
         assert F.cross_entropy(network(x), y) < before
 
-    assert calibrate(network, x, graph.readout_time) == graph.readout_time
+    steps = max(3, graph.readout_time)
+    assert calibrate(network, x, steps) == steps
     card = {"name": name, "class_names": list("0123456789"), "data": {}}
     again = load(save(tmp_path / name, network, card)).network
     with torch.no_grad():
@@ -138,6 +142,6 @@ def test_trains_simulates_saves_and_loads(name, tmp_path):
         assert scores.isfinite().all() and torch.equal(scores, again(x))
 
     recording = simulate(again, FLASH, pictures(), out=tmp_path / "run.zarr", device="cpu",
-                         progress=False)
+                         microbatch=2, progress=False)
     read = recording["scores"].notnull().all(("trial", "class"))
     assert [t for t in range(4) if read[t]] == graph.readout_times(3)

@@ -62,8 +62,9 @@ def test_shipped_protocols(path: Path) -> None:
     protocol = Protocol.from_yaml(path)
     assert protocol.name == path.stem
     assert protocol.dataset == "digits"
-    assert protocol.model == "digits-leaky"
-    assert protocol.duration_steps == 30
+    sequence = path.stem == "digit_sequence"
+    assert protocol.model == ("digits-sequence" if sequence else "digits-leaky")
+    assert protocol.duration_steps == (12 if sequence else 30)
     assert protocol.readout_index is not None
     assert protocol.to_text() == path.read_text(encoding="utf-8")
     assert Protocol.from_text(protocol.to_text()) == protocol
