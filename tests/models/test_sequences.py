@@ -84,6 +84,15 @@ def test_what_comes_later_changes_nothing_before_and_each_image_counts():
     assert not torch.allclose(first[8], one[8])  # the first is still there at the end
 
 
+def test_a_feedforward_network_knows_nothing_of_the_image_before():
+    network = small(self_transitions=False, feedback=False)
+    task, shown = SequenceTask(4, 3, "previous"), pictures(5)
+    calibrate(network, task.frames(shown[:4], "sustained", 11), 11)
+    one = network.scores(task.frames(shown[:4], "sustained", 11), task.times())
+    other = network.scores(task.frames([shown[4], *shown[1:4]], "sustained", 11), task.times())
+    assert all(torch.equal(one[t], other[t]) for t in (5, 8, 11))
+
+
 def test_a_trial_scores_the_same_in_any_batch():
     network = small().float()
     shown = [x.float() for x in pictures(3, batch=8)]
