@@ -41,7 +41,7 @@ def test_a_sequence_of_one_image_is_that_image(mode, training):
     assert all(torch.equal(one[t], sequence[t]) for t in times)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(st.sampled_from([None, 0, 1, 2]), max_size=6))
 def test_a_linear_area_sums_powers_of_its_operator_applied_to_each_frame(later):
     network = linear_network("sustained", "identity", 0.5).train()
