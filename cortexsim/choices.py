@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import models, presets, resources, terminal
 from .errors import DatasetError, GraphError, SimulationError, unknown
-from .graph import AreaGraph, PreNet
+from .graph import AreaGraph, Normalization, PreNet
+from .models import checkpoint
+from .models.derive import unshared
 from .stimuli import datasets
 from .stimuli.sequences import SequenceTask
+from .training import Settings
 
 #: Of a graph without a network: digits and CIFAR-10 both have ten.
 CLASSES = 10
@@ -42,7 +46,18 @@ def find_graph(name: str) -> tuple[AreaGraph, int]:
     raise GraphError(f"{unknown('graph', name, known)}; or give a YAML file or a checkpoint")
 
 
-def describe_graph(dataset: str, options: dict[str, Any]) -> AreaGraph:
+def usual_dataset(init: str | None) -> str:
+    """Return what to train on if nothing is said: what the network before was trained on."""
+    if init is None:
+        return Settings.dataset
+    own = checkpoint.read_card(checkpoint.find(init))["data"].get("dataset")
+    if not isinstance(own, str):
+        raise DatasetError(f"{init} does not say which images it was trained on: give a data set "
+                           "with --dataset")
+    return own
+
+
+def describe_graph(dataset: str, options: dict[str, Any], init: str | None = None) -> AreaGraph:
     """Build the graph that the options of ``cortexsim train`` describe.
 
     Parameters
@@ -51,6 +66,8 @@ def describe_graph(dataset: str, options: dict[str, Any]) -> AreaGraph:
         The training images, whose shape the graph takes.
     options
         Values of the options, None where one was not given.
+    init
+        The trained network whose graph to take; some options can change it.
 
     Raises
     ------
@@ -60,6 +77,8 @@ def describe_graph(dataset: str, options: dict[str, Any]) -> AreaGraph:
     if dataset not in datasets.REGISTRY:
         raise DatasetError(unknown("data set", dataset, datasets.REGISTRY))
     given = {key: value for key, value in options.items() if value is not None}
+    if init is not None:
+        return _changed(models.load(init).network.graph, given)
     name = given.pop("graph_name", None)
     if name is not None:
         if given:
@@ -70,8 +89,27 @@ def describe_graph(dataset: str, options: dict[str, Any]) -> AreaGraph:
     if "input_mode" in given:
         given["input"] = given.pop("input_mode")
     areas = given.pop("areas", ("V1", "V2", "V4", "IT"))
+    rules = {key: given.pop(key) for key in ("statistics", "scale_shift") if key in given}
     return AreaGraph.chain(areas, image=datasets.REGISTRY[dataset].shape, **given,
-                           pre_net=PreNet(int(layers), middle))
+                           pre_net=PreNet(int(layers), middle),
+                           normalization=Normalization(**rules))
+
+
+def _changed(graph: AreaGraph, given: dict[str, Any]) -> AreaGraph:
+    """Change what can be changed of a trained network's graph."""
+    allowed = ("readout_time", "input_mode", "weights", "statistics", "scale_shift")
+    wrong = [key for key in given if key not in allowed]
+    if wrong:
+        raise GraphError(f"--init takes the graph of its network: leave out "
+                         f"{', '.join(map(terminal.flag, wrong))}; only "
+                         f"{', '.join(map(terminal.flag, allowed))} can change it")
+    rules = {key: given[key] for key in ("statistics", "scale_shift") if key in given}
+    if given.get("weights") == "per-step":
+        graph = unshared(graph)
+    return replace(graph, weights=given.get("weights", graph.weights),
+                   input=given.get("input_mode", graph.input),
+                   readout_time=given.get("readout_time", graph.readout_time),
+                   normalization=replace(graph.normalization, **rules))
 
 
 def describe_sequence(options: dict[str, Any]) -> SequenceTask | None:

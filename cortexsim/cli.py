@@ -10,25 +10,11 @@ from typing import Any
 
 import click
 
-from . import __version__, files, terminal
+from . import __version__, cli_networks, files, options, terminal
 from .errors import CortexSimError, GraphError, Interrupted
-from .options import area_graph, sequence
 from .terminal import Whole
 
 # Nothing heavy is imported before a command needs it: --help answers at once.
-
-_folder = click.Path(path_type=Path)
-_data_root = click.option(
-    "--data-root", type=_folder,
-    help="Folder with data sets that do not come along "
-         "[the variable CORTEXSIM_DATA, or ~/.cache/cortexsim].")
-_device = click.option("--device", callback=terminal.filled,
-                       help="Where to compute: cpu, cuda or cuda:N [cuda where there is one].")
-_beyond = click.option(
-    "--beyond", type=click.Choice(["error", "last"]), default="error",
-    help="At steps past those a network was calibrated for: stop with an error, or normalize "
-         "as at the last of them.")
-
 
 @click.group(cls=terminal.Program, context_settings={"help_option_names": ["-h", "--help"],
                                                      "show_default": True},
@@ -46,7 +32,7 @@ def main() -> None:
 @click.option("--dataset", callback=terminal.filled,
               help="The images: digits (in clutter), digits-clean or cifar10 [the protocol's; "
                    "with --model, what that network was trained on].")
-@_data_root
+@options.data_root
 @click.option("--trials", type=Whole(min=1),
               help="The most trials to run, in whole stimuli (each is shown once in every "
                    "condition) [the protocol's, or all].")
@@ -55,13 +41,13 @@ def main() -> None:
 @click.option("--reduce", callback=terminal.filled, metavar="none|mean|units:N",
               help="What to keep of an area: whole maps, the mean of each channel over space, or "
                    "N units drawn from the seed [the protocol's].")
-@_device
+@options.device
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32",
               help="Numbers to compute with.")
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of masks, clutter, and the choice of stimuli and units.")
-@_beyond
-@click.option("--out", type=_folder,
+@options.beyond
+@click.option("--out", type=options.FOLDER,
               help="A new folder for the results [runs/PROTOCOL-N, the first N that is free].")
 @click.option("--no-figure", is_flag=True, help="Record and print tables only.")
 @click.option("--dry-run", is_flag=True,
@@ -92,10 +78,17 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
 
 
 @main.command(short_help="Train a network.")
-@area_graph
-@click.option("--dataset", callback=terminal.filled, default="cifar10",
-              help="Training images: cifar10, digits (in clutter) or digits-clean.")
-@_data_root
+@options.area_graph
+@click.option("--init", callback=terminal.filled, metavar="NETWORK",
+              help="Start from the weights of a trained network, a name that 'cortexsim models' "
+                   "lists or a checkpoint's folder, and from its graph, of which only "
+                   "--readout-time, --input, --weights, --statistics and --scale-shift can be "
+                   "changed. Shared weights become equal copies with --weights per-step "
+                   "[random weights].")
+@click.option("--dataset", callback=terminal.filled,
+              help="Training images: cifar10, digits (in clutter) or digits-clean [cifar10; "
+                   "with --init, what that network was trained on].")
+@options.data_root
 @click.option("--recipe", type=click.Choice(["fast", "paper"]), default="fast",
               help="Good accuracy soon, or the settings of Liao & Poggio 2016.")
 @click.option("--epochs", type=Whole(min=1),
@@ -111,17 +104,17 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
               help="Train on so many images only, the first ones [all that are not held out].")
 @click.option("--learning-rate", type=float,
               help="The highest rate; the recipe's course is scaled to it [its own].")
-@sequence
+@options.sequence
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of weights, order, augmentation and clutter.")
-@_device
+@options.device
 @click.option("--precision", type=click.Choice(["float32", "bf16"]),
               help="Numbers to compute with [float32; if fast, bf16 where the processor has it].")
 @click.option("--compile/--no-compile", default=False,
               help="Compile the network: slow to begin, faster on a GPU.")
-@click.option("--out", type=_folder,
+@click.option("--out", type=options.FOLDER,
               help="A new folder for the network [runs/train-N, the first N that is free].")
-@click.option("--resume", "resumed", type=_folder, metavar="FOLDER",
+@click.option("--resume", "resumed", type=options.FOLDER, metavar="FOLDER",
               help="Go on with a training that was stopped, with the settings it was started "
                    "with; only --data-root and --device may be given too.")
 @click.pass_context
@@ -146,75 +139,27 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
             folder = training.resume(resumed, data_root=data_root, device=device)
     else:
         task = choices.describe_sequence(options)
-        settings = training.Settings(device=device, sequence=task, **{
-            field.name: options.pop(field.name) for field in fields(training.Settings)
-            if field.name in options})
-        graph = choices.describe_graph(settings.dataset, options)
+        chosen = {field.name: options.pop(field.name) for field in fields(training.Settings)
+                  if field.name in options}
+        dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
+        settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
+        graph = choices.describe_graph(dataset, options, settings.init)
         # a folder with a name is made, or refused, by the training
         place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
         with place as folder, _resumable(folder):
             training.train(graph, settings, folder, data_root=data_root,
                            command=terminal.command())
-    click.echo(_accuracies(folder))
+    click.echo(cli_networks.accuracies(folder))
     click.echo(f"network    {folder}")
     trained = training.Settings.from_card(checkpoint.read_card(folder))
     protocol = "digit_sequence" if trained.sequence else "backward_mask"
     click.echo(f"run it     cortexsim run {protocol} --model {folder}")
 
 
-@main.command(short_help="Measure a network's accuracy at each readout time.")
-@click.argument("checkpoint")
-@click.option("--dataset", callback=terminal.filled,
-              help="digits (in clutter), digits-clean or cifar10 [what it was trained on].")
-@_data_root
-@click.option("--times", callback=terminal.numbers, metavar="2,4,8",
-              help="Readout times in steps [each one up to that it was trained for].")
-@click.option("--split", type=click.Choice(["test", "validation"]), default="test",
-              help="Test images, or training images that were held out.")
-@_device
-@_beyond
-def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
-             times: tuple[int, ...] | None, split: str, device: str | None, beyond: str) -> None:
-    """Print the accuracy of a network at each readout time.
-
-    CHECKPOINT is a name that 'cortexsim models' lists, or a checkpoint's folder.
-    """
-    from . import devices, experiment, models, training
-
-    on = devices.device(device)
-    loaded = models.load(checkpoint)
-    loaded.network.beyond = beyond
-    loaded.network.to(on)
-    settings = training.Settings.from_card(loaded.card)
-    holdout, task = settings.holdout, settings.sequence
-    images = experiment.load_images(loaded, dataset, split, data_root=data_root,
-                                    holdout=holdout if split == "validation" else None)
-    accuracy = training.evaluate(loaded.network, images, times, task=task, progress=True)
-    last = loaded.network.statistics_limit
-    used = (f"calibrated to t = {last}" if max(accuracy) <= last
-            else f"calibrated to t = {last}, past it normalized as there")
-    click.echo(f"{loaded.name} on {images.name}, {len(images):,} {split} images; {used}")
-    click.echo("    t  accuracy" + ("  asked" if task else ""))
-    for t, value in accuracy.items():
-        asked = f"  {task.describe(t)}" if task else ""
-        click.echo(f"{t:5d}  {100 * value:6.2f} %{asked}")
-
-
-@main.command()
-def models() -> None:
-    """List the trained networks that come along."""
-    from . import resources
-    from .models import checkpoint
-
-    for name, folder in resources.networks().items():
-        card = checkpoint.read_card(folder)
-        click.echo(f"{name:16s} {card['parameters']:9,d} parameters  {_accuracies(folder)}")
-
-
 @main.command(short_help="Show an area graph as a table and a picture.")
 @click.argument("name", required=False)
 @click.option("--list", "listed", is_flag=True, help="List the graphs that come along.")
-@click.option("--out", type=_folder, help="Draw it into this file: .svg, .png or .pdf.")
+@click.option("--out", type=options.FOLDER, help="Draw it into this file: .svg, .png or .pdf.")
 @click.option("--readout-time", type=Whole(min=1),
               help="Count the parameters that matter at this readout time, in steps [its own].")
 @click.option("--weights", type=click.Choice(["shared", "per-step"]),
@@ -256,6 +201,11 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
         click.echo(f"picture    {out}")
 
 
+for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,
+                cli_networks.models):
+    main.add_command(command)
+
+
 @contextmanager
 def _resumable(folder: Path) -> Iterator[None]:
     """Say how to go on if Ctrl-C comes outside of the epochs, at the beginning or the end."""
@@ -267,14 +217,3 @@ def _resumable(folder: Path) -> Iterator[None]:
         there = (folder / CARD).exists()
         more = f". Go on with: cortexsim train --resume {folder}" if there else ""
         raise Interrupted(f"stopped{more}") from None
-
-
-def _accuracies(folder: Path) -> str:
-    """Say in a line what a checkpoint's card says of its accuracy."""
-    from .models import checkpoint
-
-    card = checkpoint.read_card(folder)
-    time = str(card["graph"]["readout_time"])
-    parts = [f"{dataset} {100 * values[time]:.1f} %"
-             for dataset, values in card.get("test_accuracy", {}).items() if time in values]
-    return f"test accuracy at t = {time}: {', '.join(parts) or 'not measured'}"

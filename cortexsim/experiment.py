@@ -6,6 +6,7 @@ and so can a notebook.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from . import analysis, devices, files, resources
 from .errors import Interrupted, ProtocolError, SimulationError, unknown
 from .models import checkpoint
 from .simulation import Estimate, Record, estimate, simulate
+from .simulation.course import readout_instead
 from .stimuli import datasets
 from .stimuli.protocol import Protocol
 
@@ -38,6 +40,9 @@ class Experiment:
         What to keep.
     seed, trials, device, precision
         As in :func:`simulate`.
+    readout_ms
+        Where the network cannot be read when the protocol's summary reads: when it is
+        read instead.
     """
 
     protocol: Protocol
@@ -48,6 +53,7 @@ class Experiment:
     trials: int | None
     device: str
     precision: str
+    readout_ms: float | None = None
 
     def estimate(self) -> Estimate:
         """Say what the run would take, and run nothing."""
@@ -55,6 +61,8 @@ class Experiment:
 
     def simulate(self, out: Path, **provenance: object) -> xr.DataTree:
         """Run, and record into a Zarr store that must not exist yet."""
+        if self.readout_ms is not None:
+            provenance["readout_ms"] = self.readout_ms
         return simulate(self.model.network, self.protocol, self.images, out=out,
                         provenance=provenance, **self._options())
 
@@ -108,6 +116,7 @@ def find_protocol(name: str | Path) -> Protocol:
 def load_images(
     model: checkpoint.Loaded, dataset: str | None, split: str = "test", *,
     data_root: Path | None = None, holdout: int | None = None, seed: int = 0,
+    foreign: bool = False,
 ) -> datasets.Dataset:
     """Load images for a network, and see that it can name them.
 
@@ -119,6 +128,8 @@ def load_images(
         Name of the data set; by default the one the network was trained on.
     split, data_root, holdout, seed
         As in :func:`datasets.load`.
+    foreign
+        Whether images of other classes will do, whose label is then -1.
 
     Raises
     ------
@@ -136,17 +147,23 @@ def load_images(
     if source is not None and not graph.takes(source.shape):
         raise SimulationError(
             f"network '{model.name}' takes images of {_shape(graph.image)} (channels x height x "
-            f"width), "
-            f"those of data set '{name}' are {_shape(source.shape)}: {advice}"
+            f"width), those of data set '{name}' are {_shape(source.shape)}: {advice}"
         )
     images = datasets.load(name, split, root=data_root,  # type: ignore[arg-type]
                            holdout=holdout, seed=seed)
-    if images.classes != tuple(model.card["class_names"]):
-        raise SimulationError(
-            f"network '{model.name}' tells apart {', '.join(map(str, model.card['class_names']))}; "
-            f"data set '{name}' has {', '.join(images.classes)}: {advice}"
-        )
-    return images
+    classes = tuple(model.card["class_names"])
+    if images.classes == classes:
+        return images
+    if foreign:
+        both = len(set(images.classes) & set(classes))
+        warnings.warn(
+            f"network '{model.name}' knows {both} of the {len(images.classes)} classes of data set "
+            f"'{name}': others have the label -1, and no accuracy", stacklevel=2)
+        return images.told_by(classes)
+    raise SimulationError(
+        f"network '{model.name}' tells apart {_list(classes)}; "
+        f"data set '{name}' has {', '.join(images.classes)}: {advice}"
+    )
 
 
 def prepare(
@@ -197,12 +214,12 @@ def prepare(
         asked = replace(asked, areas=None if areas == ("all",) else areas)
     record = replace(asked, reduce=reduce or asked.reduce)
     record.choose_areas(loaded.network.graph.names)
-    _check_readout(protocol, loaded)
+    readout_ms = readout_instead(loaded.network.graph, protocol, loaded.name)
     images = load_images(loaded, dataset or (None if model else protocol.dataset),
-                         data_root=data_root, seed=seed)
+                         data_root=data_root, seed=seed, foreign=dataset is not None)
     return Experiment(protocol, loaded, images, record, seed,
                       protocol.trials if trials is None else trials, str(on),
-                      devices.precision(precision, on))
+                      devices.precision(precision, on), readout_ms)
 
 
 def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figure: bool = True,
@@ -252,26 +269,9 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
     return Result(folder, recording, tables, picture)
 
 
-def _check_readout(protocol: Protocol, model: checkpoint.Loaded) -> None:
-    """Refuse a summary that reads the last area while it is empty in every condition."""
-    at, graph = protocol.readout_index, model.network.graph
-    if at is None:
-        return
-    readable: set[int] = set()
-    for condition in protocol.conditions:
-        drive = protocol.drive(condition, graph.input)
-        onset = drive.index(True)  # steps count from the first drive
-        states = graph.populated(protocol.duration_steps - onset, drive[onset:])
-        readable |= {onset + t for t, areas in enumerate(states) if graph.last.name in areas}
-    if at in readable:
-        return
-    first = next((t for t in sorted(readable) if t > at), None)
-    raise SimulationError(
-        f"the summary of protocol '{protocol.name}' reads at {protocol.clock.ms(at):g} ms "
-        f"(step {at}), when nothing is in {graph.last.name} of network '{model.name}': "
-        + (f"set readout_ms to {protocol.clock.ms(first):g} or later" if first is not None
-           else "make the trial longer")
-    )
+def _list(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
 
 
 def _shape(shape: tuple[int, ...]) -> str:

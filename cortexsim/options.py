@@ -1,8 +1,9 @@
-"""Options that belong together, for commands that take them all."""
+"""Options that several commands have, or that belong together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,18 @@ from . import terminal
 from .terminal import Whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path)
+data_root = click.option(
+    "--data-root", type=FOLDER,
+    help="Folder with data sets that do not come along "
+         "[the variable CORTEXSIM_DATA, or ~/.cache/cortexsim].")
+device = click.option("--device", callback=terminal.filled,
+                      help="Where to compute: cpu, cuda or cuda:N [cuda where there is one].")
+beyond = click.option(
+    "--beyond", type=click.Choice(["error", "last"]), default="error",
+    help="At steps past those a network was calibrated for: stop with an error, or normalize "
+         "as at the last of them.")
 
 _GRAPH = (
     click.option("--areas", callback=terminal.words, metavar="V1,V2,V4,IT",
@@ -40,6 +53,12 @@ _GRAPH = (
                  help="Convolutions between the image and the first area [1]."),
     click.option("--pre-net-channels", type=Whole(min=1),
                  help="Channels between those convolutions [the first area's]."),
+    click.option("--statistics", type=click.Choice(["time-specific", "shared"]),
+                 help="Normalize by statistics of each step, or by one set for all "
+                      "[time-specific]."),
+    click.option("--scale-shift", type=click.Choice(["none", "shared", "time-specific"]),
+                 help="Learn no scale and shift after normalizing, the same for all steps, or "
+                      "others at each [none]."),
     click.option("--graph", "graph_name", callback=terminal.filled, metavar="FILE",
                  help="The area graph, in place of all options above: a YAML file, or a name that "
                       "'cortexsim graph --list' lists."),

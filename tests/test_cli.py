@@ -275,11 +275,12 @@ def test_ctrl_c_leaves_an_incomplete_recording_and_no_figure(folder, tiny):
 
 def test_evaluate(folder, tiny):
     said = works(f"evaluate {tiny}")
-    assert said.startswith("tiny on digits, 360 test images; calibrated to t = 30\n")
+    assert said.startswith("tiny on digits, 360 test images\nstatistics: calibrated to t = 30\n")
     assert re.findall(r"^ +(\d+) +[\d.]+ %$", said, re.MULTILINE) == ["3", "4"]
     said = works(f"evaluate {tiny} --times 3,32 --beyond last --dataset digits-clean "
                  "--split validation")
-    assert "tiny on digits-clean, 137 validation images; calibrated to t = 30, past it" in said
+    assert said.startswith("tiny on digits-clean, 137 validation images\nstatistics: calibrated "
+                           "to t = 30; past t = 30 those of t = 30 (--beyond last)\n")
     fails(f"evaluate {tiny} --times 31", "a readout at t = 31?", "--beyond last")
     fails(f"evaluate {tiny} --times 1", "IT is empty at t = 1", "it can be read at 3, 4, 5")
     fails(f"evaluate {tiny} --times=-1", "readout times are 0 to 10,000 steps, got -1")
@@ -306,6 +307,8 @@ def test_graphs_are_printed_counted_and_drawn(folder, tiny):
 
 def test_mistakes_with_graphs(folder, tiny):
     fails("graph ventral-ful", "did you mean 'ventral-full'?", "YAML file or a checkpoint")
+    fails("graph fig6", "did you mean 'fig6-1state', 'fig6-2state' or 'fig6-3state-resnet'?")
+    fails("graph fig10-adjacent --readout-time 3", "possible readout times: 2, 4, 6, 8, 10, 12")
     fails("graph gone.yaml", "gone.yaml: cannot be read (No such file or directory)")
     fails(f"graph {tiny} --out fig.txt", "fig.txt: a picture ends in one of .svg, .png, .pdf")
     fails(f"graph {tiny} --out gone/fig.svg", "cannot be written (No such file or directory)")
@@ -372,7 +375,8 @@ def test_a_ctrl_c_outside_of_the_epochs_says_how_to_go_on(folder, monkeypatch):
         assert Path("runs").exists() == (place != "")  # an empty folder does not stay
 
 
-@pytest.mark.parametrize("command", ["", "run ", "train ", "evaluate ", "models ", "graph "])
+@pytest.mark.parametrize("command", ["", "run ", "train ", "evaluate ", "calibrate ", "models ",
+                                     "graph "])
 def test_help_reads_well(command):
     said = works(command + "-h")
     assert said == works(command + "--help")
@@ -386,3 +390,54 @@ def test_help_reads_well(command):
 def test_an_unknown_command(folder):
     fails("rnu", "No such command 'rnu'")
     assert works("--version").startswith("cortexsim, version ")
+
+
+def test_calibrate(folder, tiny, coloured, offline):
+    shutil.copytree(tiny, "net")
+    said = works("calibrate net --steps 6 --images 20 --seed 3")
+    assert said.startswith("statistics: calibrated on 20 images to t = 6\ntest accuracy at t = 4: ")
+    assert said.endswith("network    net\n")
+    assert "statistics: calibrated on 20 images to t = 6\n" in works("evaluate net --times 6")
+    said = works("calibrate net --steps 5 --images 20 --dataset digits-clean --out longer/one")
+    assert said.endswith("network    longer/one\n") and load("longer/one").name == "one"
+    assert load("longer/one").card["calibration"]["dataset"] == "digits-clean"
+    assert load("net").network.statistics_limit == 6
+    fails("calibrate net --steps 6 --out net", "net is there already")
+    fails("calibrate net --steps 1", "is read at t = 4")
+    fails("calibrate net", "Missing option '--steps'")
+    fails("calibrate digits-leaky --steps 64", "is not changed where it lies", "--out")
+    fails("calibrate net --steps 9 --dataset cifar10", "takes images of 1x32x32")
+    Path("empty").mkdir()
+    card = json.loads((coloured / "network.json").read_text())
+    shutil.copytree(coloured, "colour")
+    card["data"]["dataset"] = "cifar10"
+    Path("colour/network.json").write_text(json.dumps(card))
+    fails("calibrate colour --steps 9 --data-root empty", "CIFAR-10 is not in empty",
+          "Network is unreachable")
+
+
+def test_a_recording_says_which_statistics_were_used(folder, tiny):
+    works(f"run short.yaml --model {tiny} --trials 2 --no-figure --out short")
+    long = protocol("duration_ms: 100", "duration_ms: 400")
+    works(f"run {long} --model {tiny} --trials 2 --no-figure --beyond last --out long")
+    for name, words in (("short", "calibrated to t = 30"), (
+            "long", "calibrated to t = 30; past t = 30 those of t = 30 (--beyond last)")):
+        with xr.open_datatree(f"{name}/recording.zarr", engine="zarr") as tree:
+            assert tree.attrs["statistics"] == words
+
+
+def test_train_from_a_trained_network(folder, tiny):
+    line = f"train --init {tiny} --holdout 1333 --batch-size 16 --epochs 1 --precision float32 "
+    # the data set is that of the network: scans that it holds out are few enough to be quick
+    works(line + "--weights per-step --readout-time 3 --dataset digits-clean --out own")
+    own = load("own")
+    assert own.card["init"] == {"name": "tiny", "sha256": load(tiny).sha256}
+    assert (own.network.graph.weights, own.network.graph.readout_time) == ("per-step", 3)
+    assert own.network.graph.normalization.statistics == "time-specific"
+    fails(line + "--gain 0.5 --channels 2,3,4,4", "--init takes the graph of its network: leave "
+          "out --gain, --channels; only --readout-time, --input, --weights, --statistics, "
+          "--scale-shift can change it")
+    fails(line + "--graph fig1-resnet", "leave out --graph")
+    fails("train --init own --weights shared", "cannot be one weight", "again")
+    fails("train --init own --readout-time 4", "belong to the steps 1 to 3")
+    fails("train --init nobody", "unknown network 'nobody'")

@@ -17,7 +17,8 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"experiment", "choices"},
+    {"cli_networks"},
+    {"experiment", "choices", "conversion"},
     {"analysis", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},

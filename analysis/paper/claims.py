@@ -21,22 +21,27 @@ CHANCE = 90.0
 MOST, LITTLE = 0.9, 1.0
 #: As the paper has it for the pre-net.
 WITHIN = 1.0
+#: Networks that are flashed a picture; only for the first is a flash what it was trained on.
+FLASHED = {"3state-onset": "onset input", "3state-sustained": "sustained input",
+           "3state-leaky": "sustained input, gain 0.5"}
+#: Readouts after a flash, and the latest mask of each. Only the first was planned: the first
+#: seed showed that a mask which has just come disturbs a readout the most.
+MASKED = ((5, 4), (12, 8))
 
 
 def final(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of test errors at the readout times that were trained."""
     trained = table[table.epoch.notna() & (table.split == "train")]
     time = table.configuration.map(trained.groupby("configuration").time.first())
-    return table[(table.split == "test") & (table.time == time)]
+    return table[(table.split == "test") & (table.condition == "") & (table.time == time)]
 
 
 def error(table: pd.DataFrame, configuration: str, time: int | None = None,
           condition: str = "") -> pd.Series:
     """Return the test error by seed, at a readout time or the trained one."""
-    rows = final(table) if time is None else table[(table.split == "test")
-                                                   & (table.time == time)]
-    chosen = (rows.configuration == configuration) & (rows.condition == condition)
-    return rows[chosen].set_index("seed").error
+    rows = final(table) if time is None else table[
+        (table.split == "test") & (table.time == time) & (table.condition == condition)]
+    return rows[rows.configuration == configuration].set_index("seed").error
 
 
 def worse(table: pd.DataFrame, claim: str, high: str, low: str,
@@ -146,8 +151,8 @@ def figure13(table: pd.DataFrame) -> list[Verdict]:
 
 def normalization(table: pd.DataFrame) -> list[Verdict]:
     """Time-specific statistics repair what shared ones break; scale and shift matter little."""
-    own, shared = error(table, "2state-shared"), error(table, "2state-shared",
-                                                       condition="shared statistics")
+    own = error(table, "2state-shared")
+    shared = error(table, "2state-shared", 10, "shared statistics")
     return [
         verdict("with statistics shared over time the same trained 2-state network has a higher "
                 "error than with time-specific ones", (shared - own).dropna().tolist()),
@@ -173,15 +178,16 @@ def states(table: pd.DataFrame) -> list[Verdict]:
 def masking(table: pd.DataFrame) -> list[Verdict]:
     """Masks hurt the more the earlier they come; without one, waiting helps."""
     found = []
-    for name, gain in (("3state-sustained", "gain 1"), ("3state-leaky", "gain 0.5")):
-        early, late = (error(table, name, 5, f"mask at {step}") for step in (1, 4))
+    for name, words in FLASHED.items():
+        for read, last in MASKED:
+            early, late = (error(table, name, read, f"mask at {step}") for step in (1, last))
+            found.append(verdict(
+                f"{words}: after a flash of one step, read at step {read}: a mask at step 1 is "
+                f"worse than one at step {last}", (early - late).dropna().tolist()))
         soon, waited = (error(table, name, time, "no mask") for time in (2, 5))
-        found += [
-            verdict(f"{gain}, a flash of one step: a mask at step 1 is worse than one at step 4",
-                    (early - late).dropna().tolist()),
-            verdict(f"{gain}, a flash of one step and no mask: a readout at step 5 is better than "
-                    "one at step 2", (soon - waited).dropna().tolist()),
-        ]
+        found.append(verdict(
+            f"{words}: after a flash of one step and no mask, a readout at step 5 is better than "
+            "one at step 2", (soon - waited).dropna().tolist()))
     return found
 
 

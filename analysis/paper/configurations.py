@@ -12,7 +12,7 @@ from dataclasses import replace
 import measures
 
 from cortexsim import presets
-from cortexsim.graph import AreaGraph
+from cortexsim.graph import AreaGraph, Normalization
 from cortexsim.training import Settings
 from cortexsim.training.sweep import Configuration
 
@@ -39,9 +39,10 @@ READ_AT = {1: "2state-T1", 2: "2state-T2", 5: "2state-T5", 10: "2state-shared"}
 READ_TO = 20
 #: What is measured beyond the test error.
 MEASURES = {
+    "2state-shared": (("shared_statistics", measures.shared_statistics),),
     "adjacent-T10": (("generalization", measures.generalization),),
-    "3state-sustained": (("masking", measures.masking),),
-    "3state-leaky": (("masking", measures.masking),),
+    **{name: (("flash_and_mask", measures.flash_and_mask),)
+       for name in ("3state-onset", "3state-sustained", "3state-leaky")},
 }
 
 
@@ -89,6 +90,8 @@ def build(scale: str) -> dict[str, Configuration]:
         # the same network as 3state-full but for its pre-net of one layer
         "3state-onset": graph("fig13-onset", scale),
         "3state-sustained": sustained, "3state-leaky": leaky(sustained),
+        "2state-scale-shift": replace(two, normalization=Normalization(
+            scale_shift="time-specific")),
     }
     if scale == "small":
         # the other networks are four times narrower than the paper's, this one is not above

@@ -15,12 +15,13 @@ NAMES = {name: f"T = {time}" for time, name in READ_AT.items()}
 
 def draw(table: pd.DataFrame, axes: list[Axes]) -> None:
     """Draw errors by epoch, and at the end against the readout time."""
-    runner.learning(axes[0], table, NAMES, "2-state full network")
+    runner.learning(axes[0], table, NAMES, "Held-out images", training=False)
     points(axes[1], final(table), "error", "configuration", labels=NAMES)
     runner.panel(axes[1], "Test images, at the end", "Trained and read at")
 
 
-EXPERIMENT = runner.Experiment("figure08", "Fig. 8: readout time", list(NAMES), draw, panels=2)
+EXPERIMENT = runner.Experiment("figure08", "Fig. 8: readout time, 2-state full network",
+                               list(NAMES), draw, panels=2)
 
 if __name__ == "__main__":
     runner.main([EXPERIMENT])

@@ -16,7 +16,7 @@ NAMES = {"2state-shared": "time-specific\nstatistics",
 
 def draw(table: pd.DataFrame, axes: list[Axes]) -> None:
     """Draw errors at the end."""
-    rows = final(table)
+    rows = pd.concat([final(table), table[table.condition == "shared statistics"]])
     rows = rows.assign(which=(rows.configuration + " " + rows.condition).str.strip())
     points(axes[0], rows, "error", "which", labels=NAMES)
     runner.panel(axes[0], "2-state full network, test images", "")

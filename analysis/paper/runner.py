@@ -12,6 +12,7 @@ import click
 import configurations
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from cortexsim.analysis import save
 from cortexsim.analysis.seeds import COLORS, curves, sheet
@@ -45,22 +46,28 @@ class Experiment:
     draw: Callable[[pd.DataFrame, list[Axes]], object]
     panels: int = 1
 
-    def write(self, table: pd.DataFrame, folder: Path, scale: str) -> None:
-        """Write numbers and picture, and print what the seeds say of each claim."""
+    def figure(self, table: pd.DataFrame, scale: str) -> Figure:
+        """Draw a table beside what its seeds say of each claim."""
         verdicts = claims.CLAIMS[self.name](table)
-        folder.mkdir(parents=True, exist_ok=True)
-        table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
         with sheet(f"{self.title} ({scale} scale)", verdicts, self.panels) as (figure, axes):
             self.draw(table, axes)
-        save(figure, folder / f"{self.name}.png")
-        for verdict in verdicts:
+        return figure
+
+    def write(self, table: pd.DataFrame, folder: Path, scale: str) -> None:
+        """Write numbers and picture, and print what the seeds say of each claim."""
+        folder.mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
+        save(self.figure(table, scale), folder / f"{self.name}.png")
+        for verdict in claims.CLAIMS[self.name](table):
             click.echo(verdict)
 
+    def results(self, scale: str = "small") -> pd.DataFrame:
+        """Read the table that lies beside the scripts."""
+        return sweep.read(RESULTS / scale / f"{self.name}.csv")
 
-def read(path: Path) -> pd.DataFrame:
-    """Read a table that an experiment left."""
-    return pd.read_csv(path, keep_default_na=False, na_values={
-        column: [""] for column in ("epoch", "error", "loss")})
+    def shown(self, scale: str = "small") -> Figure:
+        """Draw the table that lies beside the scripts."""
+        return self.figure(self.results(scale), scale)
 
 
 def main(experiments: Sequence[Experiment]) -> None:
@@ -97,14 +104,15 @@ def main(experiments: Sequence[Experiment]) -> None:
         sys.exit(f"error: {problem}")
 
 
-def learning(ax: Axes, table: pd.DataFrame, names: Mapping[str, str], title: str) -> None:
+def learning(ax: Axes, table: pd.DataFrame, names: Mapping[str, str], title: str, *,
+             training: bool = True) -> None:
     """Draw configurations' errors by epoch: on held-out images, and dashed on training images."""
     rows = table[table.epoch.notna() & (table.split != "test")]
     shades = dict(zip(names, COLORS, strict=False))
     labels, colors = {}, {}
-    for split, words in (("validation", "held out"), ("train", "training")):
+    for split, words in (("validation", ", held out"), ("train", ", training"))[:1 + training]:
         for name, label in names.items():
-            labels[f"{name} {split}"] = f"{label}, {words}"
+            labels[f"{name} {split}"] = label + words * training
             colors[f"{name} {split}"] = shades[name]
     curves(ax, rows.assign(curve=rows.configuration + " " + rows.split), "epoch", "error", "curve",
            labels=labels, colors=colors, dashed=[key for key in labels if key.endswith("train")])

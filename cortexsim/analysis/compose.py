@@ -44,7 +44,9 @@ def compose(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
     readout = psychometrics.accuracy(recording, readout_ms, by=[])["readout_ms"].iloc[0]
     if not rec.areas(recording):
         curves = []
-    panels = ["timelines"] * len(curves) + ["time"] + ["factor"] * bool(by)
+    panels = ["timelines"] * len(curves)
+    if psychometrics.labelled(recording) or not panels:
+        panels += ["time"] + ["factor"] * bool(by)
     columns = 2 if len(panels) in (2, 4) else len(panels)
     rows = -(-len(panels) // columns)
     with rc_context(style()):

@@ -24,9 +24,11 @@ GUTTER = 0.1
 def curve(ax: Axes, x: Any, y: Any, low: Any, high: Any, *, color: str, label: Any) -> None:
     """Draw a curve and its interval as a band."""
     line = ax.plot(x, y, color=color, label=label, solid_capstyle="round")[0]
-    if np.isfinite(np.asarray(y, float)).sum() == 1:
-        # a line needs two points; a single readout is still a result
-        line.set_marker("o")
+    # a line needs two points; one between empty ones is still a result
+    some = np.pad(np.isfinite(np.asarray(y, float)), 1)
+    alone = some[1:-1] & ~some[:-2] & ~some[2:]
+    if alone.any():
+        line.set(marker="o", markevery=alone.tolist())
     ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
 
 

@@ -114,6 +114,12 @@ def accuracy_over_time(
     return table
 
 
+def labelled(recording: xr.DataTree) -> bool:
+    """Return whether any trial has a class to be named."""
+    label = schema.ASKED_LABEL if schema.ASKED_LABEL in recording.data_vars else schema.LABEL
+    return bool((recording[label] >= 0).any())
+
+
 def readout_times(recording: xr.DataTree) -> list[float]:
     """Return the times in ms at which the last area is populated in some trial."""
     scores = rec.variable(recording, schema.SCORES).isel({schema.CLASS: 0})

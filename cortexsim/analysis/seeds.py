@@ -107,7 +107,10 @@ def curves(ax: Axes, data: pd.DataFrame, x: str, y: str, group: str, *,
         ax.plot(mean.index, mean, color=colors[name], label=label, lw=1.6,
                 ls="--" if name in dashed else "-")
     _finish(ax)
-    ax.legend(fontsize=8)
+    low, high = ax.get_ylim()
+    # room for the legend above all curves
+    ax.set_ylim(low, high + 0.07 * len(labels) * (high - low))
+    ax.legend(fontsize=8, loc="upper right", labelspacing=0.25)
     return ax
 
 

@@ -64,6 +64,8 @@ def settings(recording: xr.DataTree) -> Settings:
         if protocol.evidence_indices:
             first, last = protocol.evidence_indices[0], protocol.evidence_indices[-1]
             evidence = (protocol.clock.ms(first), protocol.clock.ms(last))
+    # where the network could not be read at the protocol's time
+    readout = recording.attrs.get("readout_ms", readout)
     known = rec.factors(recording)
     if by is not None and by not in known:
         raise RecordingError(unknown("factor", by, known))

@@ -52,7 +52,9 @@ class Tables:
 
     def __str__(self) -> str:
         """Lay out both tables as plain text, at most some 80 columns wide."""
-        blocks = [f"{self.captions[0]}\n{_aligned(_accuracy_text(self.accuracy))}"]
+        blocks = [self.captions[0]]
+        if len(self.accuracy):
+            blocks[0] += f"\n{_aligned(_accuracy_text(self.accuracy))}"
         if len(self.responses):
             blocks.append(f"{self.captions[1]}\n{_aligned(_responses_text(self.responses))}")
         return "\n\n".join(blocks)
@@ -79,6 +81,11 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     RecordingError
         If the readout is not in the recording.
     """
+    responses, condition = _responses(recording)
+    second = f"Response of each area ({condition}): half-maximum onset [95 % interval] and peak"
+    if not psychometrics.labelled(recording):
+        nothing = "No accuracy: none of the images has a class that the network names"
+        return Tables(pd.DataFrame(), responses, (nothing, second))
     settings = read_settings(recording)
     by = [factor for factor in (settings.by, settings.split) if factor]
     fixed = psychometrics.accuracy(recording, readout_ms, by=by)
@@ -89,9 +96,9 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     if not by:
         accuracy = _over_time(recording, readout)
         caption = f"Accuracy over readout time (* the summary's, {readout:g} ms)"
-    if settings.evidence_ms is not None:
-        first, last = settings.evidence_ms
-        summed = psychometrics.accuracy(recording, settings.evidence_ms, by=by)
+    first, last = settings.evidence_ms or (1.0, 0.0)
+    if any(first <= time <= last for time in psychometrics.readout_times(recording)):
+        summed = psychometrics.accuracy(recording, (first, last), by=by)
         caption += f", and with evidence summed from {first:g} to {last:g} ms"
         if by:
             accuracy = accuracy.assign(
@@ -103,8 +110,6 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
             caption += f" ({100 * summed['accuracy'].iloc[0]:.1f} %)"
     chance = 1 / recording.sizes[schema.CLASS]
     caption += f" [95 %]; chance is {100 * chance:.1f} %"
-    responses, condition = _responses(recording)
-    second = f"Response of each area ({condition}): half-maximum onset [95 % interval] and peak"
     return Tables(accuracy, responses, (caption, second))
 
 

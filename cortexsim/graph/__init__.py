@@ -9,5 +9,6 @@ from __future__ import annotations
 from .core import AreaGraph
 from .normalization import Normalization
 from .parts import Area, Connection, PreNet
+from .sharing import SharingSet, Use
 
-__all__ = ["Area", "AreaGraph", "Connection", "Normalization", "PreNet"]
+__all__ = ["Area", "AreaGraph", "Connection", "Normalization", "PreNet", "SharingSet", "Use"]

@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import activity, geometry, validate, validate_parts
+from . import activity, geometry, sharing, validate, validate_parts
 from .matrix import as_html, as_text, describe
 from .normalization import Normalization
 from .parts import Area, Connection, PreNet
+from .sharing import SharingSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +45,8 @@ class AreaGraph:
     post_net
         What turns the last area into class scores: ``"bn-relu-pool-fc"``, the
         paper's, or ``"pool-fc"``.
+    sharing
+        Sets of transitions at certain steps that share their weights.
     name
         For people; plays no part in :attr:`sha256`.
 
@@ -62,11 +65,12 @@ class AreaGraph:
     pre_net: PreNet = field(default_factory=PreNet)
     post_net: str = "bn-relu-pool-fc"
     normalization: Normalization = field(default_factory=Normalization)
+    sharing: tuple[SharingSet, ...] = ()
     name: str = ""
 
     def __post_init__(self) -> None:
         """Make sequences tuples, so that the graph can be hashed, and validate."""
-        for part in ("areas", "connections", "image"):
+        for part in ("areas", "connections", "image", "sharing"):
             object.__setattr__(self, part, tuple(getattr(self, part)))
         validate.check_graph(self)
 
@@ -152,12 +156,17 @@ class AreaGraph:
         """Return ``"shared"`` or ``"per-step"``: the connection's own, else the graph's."""
         return connection.weights or self.weights
 
+    def sharing_set(self, connection: Connection, step: int) -> str | None:
+        """Return the name of the sharing set a connection is in at a step, None for none."""
+        return sharing.name_at(self, connection, step) if self.sharing else None
+
     def weight_key(self, connection: Connection, layer: int, step: int) -> str:
         """Name the weight that a layer (1, 2, ...; 0 the linear shortcut) uses at a step.
 
         Uses of one weight have one name: ``V1>V2:1`` shared, ``V1>V2:1@3`` per step,
-        the tie's name if tied. Two connections between the same areas, active at
-        different steps, have weights of their own and their windows in the name.
+        the tie's name if tied, ``early:1`` in a sharing set. Two connections between the
+        same areas, active at different steps, have weights of their own and their
+        windows in the name.
         """
         return geometry.weight_key(self, connection, layer, step)
 
@@ -242,12 +251,14 @@ class AreaGraph:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything but the name and the order of the connections."""
+        """Hash of everything but the name and the order of connections and sharing sets."""
         data = self.to_dict()
         data.pop("name", None)
         # a mapping keeps no order once keys are sorted, but the areas' order has a meaning
         data["areas"] = list(data["areas"].items())
         data["connections"] = sorted(json.dumps(c, sort_keys=True) for c in data["connections"])
+        for uses in data.get("sharing", {}).values():
+            uses.sort(key=json.dumps)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @classmethod

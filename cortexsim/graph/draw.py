@@ -134,7 +134,7 @@ def _sheet(graph: AreaGraph) -> _Sheet:
     down = max((0.75 * _bulge(d) for d in distances if d < -1), default=0)
     down = max(down, 0.45 if 0 in distances else 0)
     x = _MARGIN + max(up, 0.3) + _BOX[0] / 2
-    longest = max((len(line) for c in graph.connections for line in _lines(c)), default=1)
+    longest = max((len(line) for c in graph.connections for line in _lines(graph, c)), default=1)
     names = 0.11 * max(len(name) for name in graph.names)
     cell = max(0.85, 0.105 * longest + 0.1, names + 0.1)
     left = x + _BOX[0] / 2 + down + 0.9 + names
@@ -175,7 +175,7 @@ def _areas(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:
     _line(axes, [(sheet.x, low - 0.62), (sheet.x, low - height / 2)], _FAINT)
     _line(axes, [(sheet.x, high + height / 2), (sheet.x, high + 0.55)], _FAINT)
     axes.text(sheet.x, low - 0.66,
-              f"image {_shape(graph.image)}\n{pre_net(graph)}",
+              f"image {_shape(graph.image)}\n" + pre_net(graph).replace(", ", ",\n", 1),
               size=9, ha="center", va="top", color=_FAINT, linespacing=1.35)
     axes.text(sheet.x, high + 0.59, f"readout at step {graph.readout_time}", size=9,
               ha="center", va="bottom", color=_FAINT)
@@ -225,17 +225,22 @@ def _line(
     ))
 
 
-def _lines(connection: Connection) -> list[str]:
+def _lines(graph: AreaGraph, connection: Connection) -> list[str]:
     """Return a cell's label: what it computes, when, and with whom it shares weights."""
     words, _, _ = re.sub(r"x(?=\d)", "\N{MULTIPLICATION SIGN}", label(connection)).partition(" @")
     tie = (connection.tie,) if isinstance(connection.tie, str) else connection.tie or ()
     tied = [f"tied: {', '.join(dict.fromkeys(tie))}"] if tie else []
-    return [words, *_when(connection), *tied]
+    for shared in graph.sharing:
+        for use in shared.uses:
+            if use.name == connection.name and use.meets(connection.steps):
+                when = [] if use.steps == connection.steps else _when(use.steps)
+                tied.append(", ".join([f"tied: {shared.name}", *when]))
+    return [words, *_when(connection.steps), *tied]
 
 
-def _when(connection: Connection) -> list[str]:
-    first, last = connection.steps
-    if (first, last) == (1, None):
+def _when(steps: tuple[int, int | None]) -> list[str]:
+    first, last = steps
+    if steps == (1, None):
         return []
     if last is None:
         return [f"from step {first}"]
@@ -262,7 +267,7 @@ def _matrix(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:
                                      alpha=0.22, linewidth=0))
             axes.add_patch(Rectangle(corner, sheet.cell, _ROW, facecolor="none", zorder=2,
                                      edgecolor="#BBBBBB", linewidth=0.8))
-            lines = [line for connection in cell for line in _lines(connection)]
+            lines = [line for connection in cell for line in _lines(graph, connection)]
             # 72 points to the inch; lines need a little more than their size
             size = min(10, 72 * (_ROW - 0.06) / (1.25 * max(len(lines), 1)))
             axes.text(corner[0] + sheet.cell / 2, corner[1] + _ROW / 2, "\n".join(lines),

@@ -11,6 +11,7 @@ from ..errors import GraphError
 if TYPE_CHECKING:
     from .core import AreaGraph
     from .parts import Connection, PreNet
+    from .sharing import Use
 
 
 def join(one: int, other: int) -> int | None:
@@ -151,6 +152,9 @@ def kernel_shape(graph: AreaGraph, connection: Connection, layer: int) -> tuple[
 
 def weight_key(graph: AreaGraph, connection: Connection, layer: int, step: int) -> str:
     """Name a layer's weight at a step; see :meth:`AreaGraph.weight_key`."""
+    shared = graph.sharing_set(connection, step)
+    if shared:
+        return f"{shared}:{layer}"
     if isinstance(connection.tie, tuple) and layer:
         key = connection.tie[layer - 1]
     elif isinstance(connection.tie, str):
@@ -166,7 +170,7 @@ def _unique(graph: AreaGraph, connection: Connection) -> str:
     return connection.name if twins < 2 else f"{connection.name}[{span(connection)}]"
 
 
-def span(connection: Connection) -> str:
+def span(part: Connection | Use) -> str:
     """Return a window as text: ``4``, ``1-3`` or ``5-inf``."""
-    first, last = connection.steps
+    first, last = part.steps
     return str(first) if first == last else f"{first}-{'inf' if last is None else last}"

@@ -107,6 +107,7 @@ def notes(graph: AreaGraph) -> list[str]:
         if graph.weight_sharing(connection) != graph.weights:
             found.append(f"{connection.name}: {connection.weights} weights")
     found += [f"tied as {tie}: {', '.join(names)}" for tie, names in ties.items()]
+    found += [f"shared as {shared}" for shared in graph.sharing]
     found += [
         f"leak with a time constant of {steps:.3g} steps: {', '.join(names)}"
         for steps, names in leaks.items()

@@ -8,106 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from .. import yamlio
 from ..errors import GraphError
 from .core import AreaGraph
+from .form import AreaText, ConnectionText, GraphText, UseText
 from .normalization import Normalization
 from .parts import Area, Connection, PreNet
+from .sharing import SharingSet, Use
 from .validate_parts import InvalidPartError
 
 Made = TypeVar("Made")
-Count = Annotated[int, Field(strict=True)]
-
-
-def _shape(value: Any) -> Any:
-    # checked here since a list of the wrong length is better told as a whole
-    if not isinstance(value, list | tuple) or len(value) not in (1, 3):
-        raise ValueError("must be channels, height and width, as in [24, 16, 16], or channels "
-                         "only, as in [24], where sizes follow from the image")
-    return list(value)
-
-
-Shape = Annotated[list[Count], BeforeValidator(_shape)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class AreaText(_Strict):
-    """One entry of ``areas``: a shape, or this."""
-
-    shape: Shape
-    activation: str = "none"
-
-
-def _area_text(value: Any) -> Any:
-    return value if isinstance(value, dict | AreaText) else {"shape": _shape(value)}
-
-
-class ConnectionText(_Strict):
-    """One entry of ``connections``."""
-
-    source: str = Field(alias="from")
-    target: str = Field(alias="to")
-    transition: str = "brc"
-    layers: Count | None = None
-    shortcut: str = "none"
-    gain: float = Field(default=1.0, strict=True)
-    steps: list[Any] = [1, None]
-    weights: str | None = None
-    tie: str | list[str] | None = None
-    kernel: Count | list[Count] = 3
-    stride: Count | None = None
-    stride_layer: Count = 1
-    middle: list[Count] | None = None
-
-
-class PreNetText(_Strict):
-    """The key ``pre_net``."""
-
-    layers: Count = 1
-    channels: Count | None = None
-    kernel: Count = 3
-    stride: Count | None = None
-    normalize: bool = Field(default=False, strict=True)
-    pool: Count = 1
-    mean: list[float] | None = None
-    std: list[float] | None = None
-
-
-class NormalizationText(_Strict):
-    """The key ``normalization``."""
-
-    statistics: str = Normalization.statistics
-    scale_shift: str = Normalization.scale_shift
-
-
-class GraphText(_Strict):
-    """A whole area graph."""
-
-    name: str = ""
-    areas: dict[str, Annotated[AreaText, BeforeValidator(_area_text)]]
-    connections: list[ConnectionText] | None = None
-    connectivity: Literal["adjacent", "full"] | None = None
-    self_transitions: bool | None = None
-    feedback: bool | None = None
-    bypass: bool | None = None
-    gain: float | None = Field(default=None, strict=True)
-    image: Shape = [3, 32, 32]
-    input: str = "sustained"
-    weights: str = "shared"
-    readout_time: Count = 10
-    pre_net: PreNetText = PreNetText()
-    post_net: str = "bn-relu-pool-fc"
-    normalization: NormalizationText = NormalizationText()
-
 
 #: Keys that make the connections by rule, in place of a list of them.
 _RULES = ("connectivity", "self_transitions", "feedback", "bypass", "gain")
@@ -146,10 +61,13 @@ def _build(document: yamlio.Document) -> AreaGraph:
             _at(document, ("connections", i), partial(_connection, entry))
             for i, entry in enumerate(read.connections)
         ]
+    sharing = [_at(document, ("sharing", name), partial(_sharing_set, document, name, uses))
+               for name, uses in read.sharing.items()]
     return _at(document, (), lambda: AreaGraph(
         tuple(areas), tuple(connections), image=tuple(read.image), input=read.input,
         weights=read.weights, readout_time=read.readout_time, pre_net=pre_net,
-        post_net=read.post_net, normalization=normalization, name=read.name,
+        post_net=read.post_net, normalization=normalization,
+        sharing=tuple(sharing), name=read.name,
     ))
 
 
@@ -171,6 +89,12 @@ def _area(name: str, read: AreaText) -> Area:
 def _connection(read: ConnectionText) -> Connection:
     data = read.model_dump()
     return Connection(**{**data, "steps": tuple(data["steps"])})
+
+
+def _sharing_set(document: yamlio.Document, name: str, uses: list[UseText]) -> SharingSet:
+    return SharingSet(name, tuple(
+        _at(document, ("sharing", name, i), partial(Use, **use.model_dump()))
+        for i, use in enumerate(uses)))
 
 
 def _by_rule(read: GraphText, document: yamlio.Document) -> list[Connection]:
@@ -220,6 +144,8 @@ def to_dict(graph: AreaGraph) -> dict[str, Any]:
         "pre_net": pre_net,
         **({"post_net": graph.post_net} if graph.post_net != AreaGraph.post_net else {}),
         **({"normalization": normalization} if normalization else {}),
+        **({"sharing": {shared.name: [use.to_dict() for use in shared.uses]
+                        for shared in graph.sharing}} if graph.sharing else {}),
     }
 
 
@@ -264,6 +190,9 @@ def to_yaml(graph: AreaGraph) -> str:
     tree["image"], tree["pre_net"] = _flow(data["image"]), _flow(data["pre_net"])
     if "normalization" in data:
         tree["normalization"] = _flow(data["normalization"])
+    if "sharing" in data:
+        tree["sharing"] = CommentedMap({name: _flow(uses)
+                                        for name, uses in data["sharing"].items()})
     writer = YAML(typ="rt", pure=True)
     writer.width = 200
     writer.indent(mapping=2, sequence=4, offset=2)

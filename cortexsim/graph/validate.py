@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, unknown
-from . import activity, geometry
+from . import activity, geometry, sharing
 from .validate_parts import (
     INPUTS,
     MAX_STEPS,
@@ -35,6 +35,7 @@ def check_graph(graph: AreaGraph) -> None:
             raise InvalidPartError(str(problem), ("connections", position)) from None
     _check_duplicates(graph)
     _check_ties(graph)
+    sharing.check(graph)
     _check_readout(graph)
 
 

@@ -49,6 +49,11 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def is_name(value: Any) -> bool:
+    """Return whether a value can be a name."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
 def _option(kind: str, given: object, allowed: Iterable[object]) -> None:
     allowed = list(allowed)
     if given not in allowed:
@@ -57,7 +62,7 @@ def _option(kind: str, given: object, allowed: Iterable[object]) -> None:
 
 def check_area(area: Area) -> None:
     """Check an area's name and shape."""
-    if not isinstance(area.name, str) or not _NAME.fullmatch(area.name):
+    if not is_name(area.name):
         raise InvalidPartError(
             f"area '{area.name}': a name begins with a letter and goes on with "
             "letters, digits, '_' or '-'"
@@ -167,7 +172,7 @@ def _check_tie(connection: Connection) -> None:
     if tie is None:
         return
     for word in tie if isinstance(tie, tuple) else (tie,):
-        if not isinstance(word, str) or not _NAME.fullmatch(word):
+        if not is_name(word):
             raise InvalidPartError(
                 f"{name}: the name of a tie begins with a letter and goes on with letters, "
                 f"digits, '_' or '-', got {word!r}"

@@ -36,7 +36,7 @@ FORMAT = "cortexsim-network-1"
 MAX_CARD_BYTES, MAX_TENSOR_BYTES = 1_000_000, 4_000_000_000
 
 
-_OURS = re.compile(r"(weights|training)(-[0-9]+(-[0-9]+)?)?\.safetensors")
+_OURS = re.compile(r"(weights|training)(-[0-9]+)*\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
     card
         What to say about it; needs ``name``, ``data`` and ``class_names``.
     tag
-        Part of the file names, different at each save into one folder.
+        Part of the file names, for people who look into the folder.
     training
         Further tensors, to resume from.
 
@@ -98,7 +98,6 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
     CheckpointError
         If it cannot be written; the older checkpoint is then intact.
     """
-    suffix = f"-{tag}" if tag else ""
     parts = {"weights": {k: v.detach().cpu().contiguous()
                          for k, v in network.state_dict().items()}}
     if training:
@@ -108,6 +107,7 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
     card.pop("training", None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        suffix = _free_suffix(folder, tag)
         for part, tensors in parts.items():
             data = save_tensors(tensors)
             file = f"{part}{suffix}.safetensors"
@@ -126,6 +126,16 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
             "one that was there before is intact"
         ) from None
     return folder
+
+
+def _free_suffix(folder: Path, tag: str) -> str:
+    """Return an end for file names that the checkpoint in a folder does not use."""
+    try:
+        weights = read_card(folder)["weights"].get("file")
+    except CheckpointError:
+        weights = None  # none of ours to keep intact
+    suffixes = (f"-{tag}", f"-{tag}-1") if tag else ("", "-1")
+    return next(suffix for suffix in suffixes if weights != f"weights{suffix}.safetensors")
 
 
 def find(name: str | Path) -> Path:
@@ -217,6 +227,7 @@ def load(name: str | Path) -> Loaded:
         raise CheckpointError(f"{folder}: weights and graph do not fit: {wrong[0]} {wrong[1]}")
     network.load_state_dict(tensors)
     network.origin = {"model": str(card["name"]), "weights_sha256": str(card["weights"]["sha256"])}
+    network.calibration = dict(card.get("calibration", {}))
     training = _tensors(folder, card["training"]) if isinstance(card.get("training"), dict) else {}
     return Loaded(network.eval(), card, folder, training)
 

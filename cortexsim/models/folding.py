@@ -110,10 +110,11 @@ def fold(resnet: nn.Module, *, name: str = "", mean: Sequence[float] | None = No
         post_net="pool-fc" if layout.last_norm is None else "bn-relu-pool-fc",
         normalization=Normalization(scale_shift="time-specific"),
     )
-    network = Network(graph, classes=layout.classifier.out_features)
+    # in its precision before anything is copied, so that nothing is rounded
+    network = Network(graph, classes=layout.classifier.out_features).to(layout.stem.weight.dtype)
     with torch.no_grad():
         _copy(network, layout, steps)
-    return network.to(layout.stem.weight.dtype).eval()
+    return network.eval()
 
 
 def _connection(block: _Block, source: str, target: str, steps: tuple[int, int]) -> Connection:

@@ -122,6 +122,18 @@ class Statistics(nn.Module):
         Raises
         ------
         CheckpointError
+            As :meth:`moments`.
+        """
+        mean, variance = self.moments(site, index)
+        scale = torch.rsqrt(variance + EPSILON)
+        return scale, -mean * scale
+
+    def moments(self, site: str, index: int) -> Tensor:
+        """Return mean and variance, shape (2, channels).
+
+        Raises
+        ------
+        CheckpointError
             If the site has no statistics at that index (with ``beyond``
             ``"error"``) or none at any earlier one.
         """
@@ -133,9 +145,7 @@ class Statistics(nn.Module):
                 f"no normalization statistics for {site} at index {index} (there are {have}): "
                 "calibrate the network for that time, or ask for the last ones (beyond='last')"
             )
-        mean, variance = self.table(site)[:, at]
-        scale = torch.rsqrt(variance + EPSILON)
-        return scale, -mean * scale
+        return self.table(site)[:, at]
 
     def resize_as(self, tensors: dict[str, Tensor]) -> None:
         """Give every site as many indices as the tensors of a file have."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ..graph import AreaGraph, Connection
+from ..graph import AreaGraph, Connection, sharing
 from . import normalization
 from .transitions import TRANSITIONS, is_deconvolution
 
@@ -59,11 +59,11 @@ def initial_weights(graph: AreaGraph, steps: int, seed: int) -> dict[str, nn.Par
                 layer == 1 and is_deconvolution(graph, c))
             fan_in = shape[0 if inputs_first else 1] * shape[2] * shape[3]
             if graph.weight_sharing(c) == "shared":
-                keys = [graph.weight_key(c, layer, 1)]
+                uses = sharing.starts(graph, c)
             else:
-                keys = [graph.weight_key(c, layer, s) for s in range(1, steps + 1)
+                uses = [s for s in range(1, steps + 1)
                         if c.active(s) and c.source in populated[s - 1]]
-            for key in keys:
+            for key in dict.fromkeys(graph.weight_key(c, layer, s) for s in uses):
                 values = seeded_normal(shape, fan_in, seed, key.split("@")[0])
                 found.setdefault(key, nn.Parameter(values))
     return dict(sorted(found.items()))

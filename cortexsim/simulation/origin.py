@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .. import schema
+from ..models.calibration import statistics_used
 from ..models.network import Network
 from ..stimuli.protocol import Protocol
 from .plan import Plan
@@ -32,6 +33,7 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
         "ms_per_step": float(protocol.clock.ms_per_step),
         "arrival_ms": float(protocol.clock.arrival_ms),
         "beyond": plan.network.beyond,
+        "statistics": statistics_used(plan.network, max(c.length for c in plan.courses)),
         "versions": {
             "python": platform.python_version(),
             **{name: _version(name) for name in ("cortexsim", "torch", "xarray", "zarr", "numpy")},

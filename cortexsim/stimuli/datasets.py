@@ -26,7 +26,7 @@ class Dataset:
     images
         Pixels 0 to 255, uint8 array (N, C, H, W).
     labels
-        Index into `classes` of each image, int64 array (N,).
+        Index into `classes` of each image, int64 array (N,); -1 is none of them.
     ids
         A name for each image that stays the same in any subset,
         e.g. ``digits-1437`` or ``cifar10-test-00017``.
@@ -62,7 +62,7 @@ class Dataset:
                 f"data set '{self.name}': {len(self.images)} images, but labels of shape "
                 f"{self.labels.shape} and {len(self.ids)} ids"
             )
-        if self.labels.size and not 0 <= np.min(self.labels) <= np.max(self.labels) < len(
+        if self.labels.size and not -1 <= np.min(self.labels) <= np.max(self.labels) < len(
             self.classes
         ):
             raise DatasetError(f"data set '{self.name}': a label names no class")
@@ -70,6 +70,12 @@ class Dataset:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.images)
+
+    def told_by(self, classes: tuple[str, ...]) -> Dataset:
+        """Return the same images with labels among a network's classes, -1 where it has none."""
+        place = {name: index for index, name in enumerate(classes)}
+        told = np.array([place.get(name, -1) for name in self.classes], dtype=np.int64)
+        return Dataset(self.images, told[self.labels], self.ids, classes, self.name, self.split)
 
     def take(self, indices: Iterable[int] | NDArray[np.integer] | slice) -> Dataset:
         """Return a data set of the images at these indices, in this order."""
@@ -111,6 +117,8 @@ class Source:
     holdout: int
     #: Channels, height and width of its images.
     shape: tuple[int, int, int]
+    #: Names of the classes, as ``load`` gives them.
+    classes: tuple[str, ...]
     #: Further arguments of the module's ``load``.
     options: dict[str, Any]
     #: What training does to its images (:class:`cortexsim.training.batches.Augmentation`).
@@ -126,11 +134,14 @@ GREY = 128
 _DIGITS = {"shift": 2, "rotate": 10, "scale": 0.1, "background": GREY}
 #: Every data set that can be named.
 REGISTRY: dict[str, Source] = {
-    "digits": Source("digits", 137, (1, 32, 32), {}, _DIGITS),
-    "digits-clean": Source("digits", 137, (1, 32, 32), {"debris": 0}, _DIGITS),
+    "digits": Source("digits", 137, (1, 32, 32), tuple("0123456789"), {}, _DIGITS),
+    "digits-clean": Source("digits", 137, (1, 32, 32), tuple("0123456789"), {"debris": 0},
+                           _DIGITS),
     # He et al. 2015: pad by 4, crop, mirror
-    "cifar10": Source("cifar10", 2500, (3, 32, 32), {}, {"shift": 4, "flip": True},
-                      mean=(125, 123, 114)),
+    "cifar10": Source(
+        "cifar10", 2500, (3, 32, 32), ("airplane", "automobile", "bird", "cat", "deer", "dog",
+                                       "frog", "horse", "ship", "truck"),
+        {}, {"shift": 4, "flip": True}, mean=(125, 123, 114)),
 }
 
 

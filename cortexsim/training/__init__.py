@@ -3,6 +3,7 @@
 from ..errors import Interrupted
 from .evaluation import evaluate
 from .loop import resume, train
+from .recalibrate import check_steps, recalibrate
 from .state import Settings
 
-__all__ = ["Interrupted", "Settings", "evaluate", "resume", "train"]
+__all__ = ["Interrupted", "Settings", "check_steps", "evaluate", "recalibrate", "resume", "train"]

@@ -27,14 +27,13 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
            data: datasets.Dataset, data_root: Path | None, progress: bool,
            steps: int, count: int) -> Path:
     """Calibrate far beyond the trained time, test once, and write the network alone."""
-    settings, graph = Settings.from_card(card), network.graph
+    settings = Settings.from_card(card)
+    network.to(memory_format=torch.contiguous_format)
     steps = int(min(steps, network.weights_limit))
     write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
-    frames = calibration_frames(data, settings.task(graph), graph.input, count, settings.seed,
-                                steps)
-    with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
-        reached = calibrate(network, frames, steps, on_step=lambda t: bar.update())
-    if reached < graph.readout_time:
+    reached, card["calibration"] = measure_statistics(network, data, settings, steps, count,
+                                                      progress)
+    if reached < network.graph.readout_time:
         raise SimulationError(
             f"activity is infinite or not a number from step {reached + 1} on, before the readout "
             f"at {network.graph.readout_time}: a gain of 1 or less may help. The weights are in "
@@ -42,23 +41,42 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     if reached < steps:
         warnings.warn(f"activity is infinite or not a number from step {reached + 1} on; "
                       f"calibrated to {reached}", stacklevel=2)
-        steps = reached
-    card["calibration"] = {"images": min(count, len(data)), "seed": settings.seed,
-                           "steps": steps, "input": graph.input}
-    dataset = card["data"]["dataset"]
-    family = [dataset] + [other for other in datasets.REGISTRY
-                          if other != dataset and other.split("-")[0] == dataset.split("-")[0]]
-    times = graph.readout_times(steps) if settings.sequence is None else None
-    card["test_accuracy"] = {}
-    for other in family:
-        test = datasets.load(other, "test", root=data_root)
-        accuracy = evaluate(network, test, times, task=settings.sequence, progress=progress)
-        card["test_accuracy"][other] = {str(t): round(value, 4) for t, value in accuracy.items()}
+    card["test_accuracy"] = measure_tests(
+        network, test_sets(settings.dataset, data_root), settings, min(steps, reached), progress)
     card["history"] = at.history
     card["seconds"] = round(at.seconds, 1)
     card.pop("position", None)
-    network.to(memory_format=torch.contiguous_format)
     return checkpoint.save(out, network, card)
+
+
+def measure_statistics(network: Network, data: datasets.Dataset, settings: Settings, steps: int,
+                       count: int, progress: bool) -> tuple[int, dict[str, Any]]:
+    """Calibrate on a seeded choice of training images; return how far, and the card's entry."""
+    graph = network.graph
+    frames = calibration_frames(data, settings.task(graph), graph.input, count, settings.seed,
+                                steps)
+    with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
+        reached = calibrate(network, frames, steps, on_step=lambda t: bar.update())
+    return reached, {**network.calibration, "seed": settings.seed, "input": graph.input,
+                     "dataset": data.name}
+
+
+def test_sets(dataset: str, data_root: Path | None) -> list[datasets.Dataset]:
+    """Load the test images of a data set, and of its kin: digits in clutter and clean."""
+    family = [dataset] + [other for other in datasets.REGISTRY
+                          if other != dataset and other.split("-")[0] == dataset.split("-")[0]]
+    return [datasets.load(name, "test", root=data_root) for name in family]
+
+
+def measure_tests(network: Network, tests: list[datasets.Dataset], settings: Settings, steps: int,
+                  progress: bool) -> dict[str, dict[str, float]]:
+    """Return, for the card, the accuracy on each data set at each readout time."""
+    times = network.graph.readout_times(steps) if settings.sequence is None else None
+    found = {}
+    for test in tests:
+        accuracy = evaluate(network, test, times, task=settings.sequence, progress=progress)
+        found[test.name] = {str(t): round(value, 4) for t, value in accuracy.items()}
+    return found
 
 
 def dynamics(graph: AreaGraph) -> str:

@@ -24,6 +24,7 @@ from . import recipes
 from .batches import TrainingImages, calibration_frames, training_images
 from .evaluation import evaluate
 from .finish import CALIBRATED_STEPS, CALIBRATION_IMAGES, dynamics, finish
+from .start import starting_network
 from .state import Position, Settings, interrupts, write_metrics
 
 #: Training images of the calibration after each epoch, for the accuracy on held-out images;
@@ -85,7 +86,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         else recipe.readouts if settings.sequence is None else 1,
         precision=devices.precision(settings.precision, device, recipe.lower_precision),
         device=str(device), images=settings.images, learning_rate=settings.learning_rate,
-        compile=settings.compile, sequence=settings.sequence,
+        compile=settings.compile, init=settings.init, sequence=settings.sequence,
     )
     if settings.sequence is not None:
         graph = replace(graph, readout_time=settings.sequence.end)
@@ -107,13 +108,14 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
             f"width), the graph takes {graph.image}: choose another data set, or set 'image' in "
             "the graph's file"
         )
-    network = Network(graph, classes=len(data.classes), seed=settings.seed)
+    network, started = starting_network(graph, settings, data.classes)
     card = {
         "name": name or out.name,
         "class_names": list(data.classes),
         "data": {"dataset": settings.dataset, "training_images": len(data)},
         "dynamics": dynamics(graph),
         "settings": asdict(settings),
+        **started,
         "command": command,
         "hardware": devices.hardware(device),
         "versions": {"cortexsim": __version__, "torch": torch.__version__,

@@ -47,6 +47,9 @@ class Settings:
         Where to train.
     compile
         Whether to compile the network with ``torch.compile``: slow to begin, faster on a GPU.
+    init
+        The checkpoint, or the name of a network that comes along, whose weights to start
+        from; by default they are random. Only the start needs it.
     sequence
         What is shown one after another and asked when; by default one image, named at
         the readout time.
@@ -64,6 +67,7 @@ class Settings:
     precision: str | None = None
     device: str | None = None
     compile: bool = False
+    init: str | None = None
     sequence: SequenceTask | None = None
 
     @classmethod

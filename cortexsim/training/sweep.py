@@ -172,30 +172,36 @@ def table(configurations: Sequence[Configuration], root: Path,
                 network = Network(configuration.graph, classes=len(card["class_names"]))
                 parameters[configuration.name] = parameter_count(network)
             found = [_from_card(card)]
-            found += [pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=["nan"])
-                      for name, _ in configuration.measures
+            found += [read(folder / f"{name}.csv") for name, _ in configuration.measures
                       if (folder / f"{name}.csv").exists()]
             rows += [part.assign(configuration=configuration.name, seed=seed,
                                  parameters=parameters[configuration.name]) for part in found]
     if not rows:
         return pd.DataFrame(columns=COLUMNS)
-    whole = pd.concat([part.reindex(columns=COLUMNS) for part in rows], ignore_index=True)
-    return whole.fillna({"condition": ""})
+    return pd.DataFrame([row for part in rows for row in part.to_dict("records")],
+                        columns=COLUMNS)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a table, or a part of one, from its CSV file."""
+    words = ("configuration", "split", "condition")
+    return pd.read_csv(path, keep_default_na=False, na_values={
+        column: [""] for column in COLUMNS if column not in words})
 
 
 def _from_card(card: dict[str, Any]) -> pd.DataFrame:
     last = int(card["graph"]["readout_time"])
     rows: list[dict[str, Any]] = []
     for line in card["history"]:
-        rows.append({"epoch": line["epoch"], "split": "train", "time": last,
+        rows.append({"epoch": line["epoch"], "split": "train", "condition": "", "time": last,
                      "error": 100 * (1 - line["training_accuracy"]),
                      "loss": line["training_loss"]})
         held_out = line.get(f"validation_accuracy_t{last}")
         if held_out is not None:
-            rows.append({"epoch": line["epoch"], "split": "validation", "time": last,
-                         "error": 100 * (1 - held_out)})
+            rows.append({"epoch": line["epoch"], "split": "validation", "condition": "",
+                         "time": last, "error": 100 * (1 - held_out)})
     test = card["test_accuracy"][card["data"]["dataset"]]
-    rows += [{"epoch": len(card["history"]), "split": "test", "time": int(time),
+    rows += [{"epoch": len(card["history"]), "split": "test", "condition": "", "time": int(time),
               "error": 100 * (1 - accuracy)} for time, accuracy in test.items()]
     return pd.DataFrame(rows).round(6)
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from cortexsim.graph import Area, AreaGraph, Connection, PreNet
 from cortexsim.graph.geometry import join
 
+from .strategies import with_sharing
+
 few = settings(max_examples=40, deadline=None)
 
 
@@ -65,7 +67,7 @@ def graphs(draw, windows=True):
     connections += [
         draw(connections_between(areas[i], areas[j], windows)) for i, j in sorted(others)
     ]
-    return AreaGraph(
+    graph = AreaGraph(
         areas, tuple(connections), image=(1, 16, 16),
         input=draw(st.sampled_from(["sustained", "onset"])),
         weights=draw(st.sampled_from(["shared", "per-step"])),
@@ -75,6 +77,7 @@ def graphs(draw, windows=True):
             PreNet(mean=(0.25,), std=(0.5,))])),
         post_net=draw(st.sampled_from(["bn-relu-pool-fc", "pool-fc"])),
     )
+    return draw(with_sharing(graph))
 
 
 @few

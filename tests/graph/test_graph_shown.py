@@ -113,6 +113,18 @@ def test_nothing_in_the_picture_leaves_the_sheet_or_overlaps():
             assert not any(box.overlaps(other) for other in boxes[i + 1:])
 
 
+def test_cells_say_when_and_which_weights_are_tied():
+    words = [text.get_text() for text in draw(presets.get("fig7-tied-16")).axes[0].texts]
+    assert "BRC\N{MULTIPLICATION SIGN}2+I\nsteps 5\N{EN DASH}7\ntied: conv" in words
+    assert "MaxPool\nstep 8" in words
+    data = AreaGraph.chain(["a", "b"]).to_dict()
+    data["sharing"] = {"early": [{"from": "a", "to": "a"}, {"from": "b", "to": "b", "steps": 3}]}
+    data["areas"]["b"] = data["areas"]["a"]
+    data["connections"][2]["transition"] = "brc"
+    words = "\n".join(text.get_text() for text in draw(AreaGraph.from_dict(data)).axes[0].texts)
+    assert "tied: early\n" in words and "tied: early, step 3" in words
+
+
 def _long():
     return AreaGraph.chain(
         ["retina-ganglion", "superior_colliculus"], "full", gain=0.123456,

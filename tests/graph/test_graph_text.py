@@ -3,7 +3,7 @@
 import pytest
 
 from cortexsim.errors import GraphError
-from cortexsim.graph import AreaGraph, Connection, Normalization
+from cortexsim.graph import AreaGraph, Connection, Normalization, SharingSet, Use
 
 GOOD = """\
 name: small
@@ -84,6 +84,72 @@ def test_errors_name_the_line(tmp_path, monkeypatch, old, new, words):
         AreaGraph.from_yaml("g.yaml")
     for word in words:
         assert word in str(caught.value)
+
+SHARING = """\
+areas: {S1: [8, 8, 8], S2: [8, 8, 8], S3: [4, 8, 8]}
+connections:
+  - {from: S1, to: S1, shortcut: identity, tie: own}
+  - {from: S1, to: S2, transition: brc}
+  - {from: S2, to: S2, transition: max_pool}
+  - {from: S2, to: S3, steps: [2, 5]}
+weights: per-step
+readout_time: 5
+sharing:
+  early: [{from: S1, to: S1, steps: [1, 2]}, {from: S1, to: S2, steps: 3}]
+  late:
+    - {from: S1, to: S2, steps: [4, inf]}
+    - {from: S1, to: S1, steps: [5, 6]}
+"""
+
+
+def test_sharing_sets():
+    graph = AreaGraph.from_text(SHARING)
+    own, across, pool, out = graph.connections
+    assert graph.sharing[0] == SharingSet("early", (Use("S1", "S1", (1, 2)), Use("S1", "S2", 3)))
+    keys = [graph.weight_key(own, 2, step) for step in range(1, 8)]
+    assert keys == ["early:2", "early:2", "own:2@3", "own:2@4", "late:2", "late:2", "own:2@7"]
+    keys = [graph.weight_key(across, 1, step) for step in (2, 3, 4, 99)]
+    assert keys == ["S1>S2:1@2", "early:1", "late:1", "late:1"]
+    assert "note     shared as late: S1>S2 @4-inf, S1>S1 @5-6" in str(graph)
+    assert AreaGraph.from_text(graph.to_yaml()) == graph
+    data = graph.to_dict()
+    data["sharing"] = {name: uses[::-1] for name, uses in reversed(data["sharing"].items())}
+    assert AreaGraph.from_dict(data).sha256 == graph.sha256
+    assert AreaGraph.from_dict({**data, "sharing": {}}).sha256 != graph.sha256
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("steps: 3}", "steps: 0}", ["g.yaml:10:", "S1>S2: steps"]),
+    ("steps: 3}", "steps: [3]}", ["g.yaml:10:", "first and the last step"]),
+    ("to: S2, steps: 3", "to: S9, steps: 3", ["g.yaml:10:", "'early'", "unknown area 'S9'"]),
+    ("to: S2, steps: 3", "to: S2, step: 3",
+     ["g.yaml:10:", "unknown key 'step'; did you mean 'steps'"]),
+    ("to: S2, steps: 3", "to: S3", ["g.yaml:10:", "no connection leads from S1 to S3"]),
+    ("from: S1, to: S2, steps: [4", "from: S2, to: S3, steps: [6",
+     ["g.yaml:12:", "S2>S3 is not active at steps 6-inf, only at 2-5"]),
+    ("to: S2, steps: [4", "to: S2, steps: [2",
+     ["g.yaml:12:", "S1>S2 at step 3 is in 'early', too"]),
+    ("steps: [5, 6]", "steps: 2", ["g.yaml:13:", "S1>S1 at step 2 is in 'early', too"]),
+    ("to: S2, steps: 3", "to: S1, steps: 2", ["g.yaml:10:", "S1>S1 at step 2 is twice in it"]),
+    ("from: S1, to: S1, steps: [5", "from: S2, to: S2, steps: [5",
+     ["g.yaml:13:", "'max_pool' has no weights to share"]),
+    ("from: S1, to: S1, steps: [5, 6]", "from: S2, to: S3",
+     ["g.yaml:13:", "kernel of layer 1 has the shape [6, 8, 3, 3] in S2>S3 and [8, 8, 3, 3] in "
+                    "S1>S2"]),
+    ("early:", "own:", ["g.yaml:10:", "'own'", "a tie has this name"]),
+    ("early:", "'1':", ["g.yaml:10:", "a name begins with a letter"]),
+    ("[{from: S1, to: S1, steps: [1, 2]}, {from: S1, to: S2, steps: 3}]", "[]",
+     ["g.yaml:10:", "'early' is empty"]),
+])
+def test_errors_in_sharing_name_the_line(tmp_path, monkeypatch, old, new, words):
+    monkeypatch.chdir(tmp_path)
+    assert old in SHARING
+    (tmp_path / "g.yaml").write_text(SHARING.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(GraphError) as caught:
+        AreaGraph.from_yaml("g.yaml")
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_missing_file_and_missing_connections():

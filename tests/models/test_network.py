@@ -13,6 +13,8 @@ from cortexsim.errors import CheckpointError, GraphError
 from cortexsim.graph import Area, AreaGraph, Connection, Normalization, PreNet
 from cortexsim.models import Network, calibrate, plain
 
+from ..graph.strategies import with_sharing
+
 SHAPES = [(2, 8, 8), (4, 8, 8), (3, 5, 4), (4, 4, 4), (6, 2, 2), (4, 1, 1)]
 
 PRE_NETS = [PreNet(0), PreNet(0, mean=(0.4, 0.6), std=(0.2, 0.3)), PreNet(1), PreNet(3),
@@ -82,7 +84,7 @@ def networks(draw) -> Network:
     except GraphError as problem:
         assert "stride" in str(problem), problem  # e.g. 5x4 to 4x4 cannot be joined
         return draw(networks())
-    network = Network(graph, steps=6).double()
+    network = Network(draw(with_sharing(graph)), steps=6).double()
     for i, learned in enumerate(network.affine.parameters()):  # none must pass for another
         noise = torch.Generator().manual_seed(i)
         learned.data += 0.5 * torch.randn(learned.shape, generator=noise, dtype=torch.float64)

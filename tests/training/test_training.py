@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import load_file
 
+from cortexsim.cli import main
 from cortexsim.errors import CheckpointError, CortexSimError, DatasetError, SimulationError
 from cortexsim.graph import AreaGraph
 from cortexsim.models import checkpoint, load
 from cortexsim.stimuli import datasets
 from cortexsim.training import Settings, evaluate, recipes, resume, train
-from cortexsim.training.batches import Augmentation, generator
+from cortexsim.training.batches import (
+    DEBRIS,
+    Augmentation,
+    TrainingImages,
+    generator,
+    training_images,
+)
 
 #: 104 scans to train on, in 6 batches of 16: seconds, not minutes.
 ARGUMENTS = ["--dataset", "digits-clean", "--holdout", "1333", "--batch-size", "16",
@@ -115,6 +125,9 @@ def test_same_seed_same_weights_other_seed_other_weights(uninterrupted, tmp_path
     ({"dataset": "digit"}, DatasetError, "did you mean 'digits'"),
     ({"recipe": "quick"}, SimulationError, "known: paper, fast"),
     ({"epochs": 0}, SimulationError, "epochs must be 1 or more"),
+    ({"images": 0}, SimulationError, "images must be 1 or more"),
+    ({"images": 105}, SimulationError, "105 training images.*has 104 that are not held out"),
+    ({"learning_rate": -1.0}, SimulationError, "learning rate must be above 0, got -1"),
     ({"batch_size": 4096}, SimulationError, "a batch of 4096 is more than"),
     ({"device": "tpu"}, SimulationError, "unknown device 'tpu'"),
     ({"device": "cuda:99"}, SimulationError, "not there"),
@@ -167,6 +180,69 @@ def test_the_papers_augmentation_is_a_crop_of_the_padded_image_or_of_its_mirror(
         for image, whole in zip(result, padded, strict=True):
             crops = [whole[:, y:y + 32, x:x + 32] for y in range(9) for x in range(9)]
             assert any(torch.equal(image, c) or torch.equal(image, c.flip(2)) for c in crops)
+
+
+def test_the_papers_recipe_pads_with_the_mean_colour_and_the_fast_one_with_black():
+    assert recipes.get("paper").pad_with_mean and not recipes.get("fast").pad_with_mean
+    white = datasets.Dataset(np.full((6, 3, 32, 32), 255, np.uint8), np.zeros(6, np.int64),
+                             list("abcdef"), ("white",), "cifar10", "train")
+    for mean, outside in ((True, (125, 123, 114)), (False, (0, 0, 0))):
+        images = TrainingImages(white, 0, 0, torch.device("cpu"), pad_with_mean=mean)
+        pixels, _ = images.epoch(0)
+        found = images.batch(pixels, 0, 0)
+        for channel, value in enumerate(outside):
+            expected = {-2 + 4 * v / 255 for v in (255, value)}
+            assert sorted(set(found[:, channel].flatten().tolist())) == pytest.approx(
+                sorted(expected), abs=1e-6)
+
+
+@pytest.mark.shared
+def test_the_mean_colour_is_that_of_cifar10():
+    if not (Path(os.environ.get("CORTEXSIM_DATA", "")) / "cifar-10-batches-py").is_dir():
+        pytest.skip("CORTEXSIM_DATA names no folder with CIFAR-10")
+    images = datasets.load("cifar10", "train", holdout=0).images
+    assert tuple(np.rint(images.mean((0, 2, 3)))) == datasets.REGISTRY["cifar10"].mean
+
+
+def test_another_highest_rate_scales_the_whole_course():
+    for recipe in recipes.RECIPES.values():
+        course = [recipe.learning_rate(k / 1000) for k in range(1001)]
+        assert max(course) == pytest.approx(recipe.highest)
+        assert recipe.course() is recipe.learning_rate
+        other = recipe.course(0.3)
+        assert [other(k / 1000) for k in range(1001)] == pytest.approx(
+            [0.3 * rate / recipe.highest for rate in course])
+
+
+@pytest.mark.parametrize("dataset", ["digits", "digits-clean"])
+def test_a_part_of_the_images(dataset, tmp_path):
+    few = Settings(**{**vars(SETTINGS), "dataset": dataset, "images": 16, "epochs": 1,
+                      "batch_size": 16})
+    card = load(train(GRAPH, few, tmp_path / "few", calibrate_to=3, calibrate_on=8)).card
+    assert card["settings"]["images"] == 16 and card["data"]["training_images"] == 16
+    assert card["calibration"]["images"] == 8
+    whole = datasets.load(dataset, "train", holdout=1333)
+    part = training_images(Settings(**card["settings"]), None)
+    assert part.ids == whole.ids[:16]
+    every = TrainingImages(part, 1333, 0, torch.device("cpu"))
+    pixels, labels = every.epoch(0)
+    # each scan as often as debris has levels, and debris from these scans alone
+    assert len(pixels) == len(labels) == len(every) == 16 * (len(DEBRIS) if dataset == "digits"
+                                                             else 1)
+
+
+def test_the_command_line_says_it_all_to_the_training(tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda f: compiled.append(f) or f)
+    result = CliRunner().invoke(main, [
+        "train", *ARGUMENTS, "--epochs", "1", "--images", "32", "--learning-rate", "0.02",
+        "--compile", "--out", str(tmp_path / "x")], catch_exceptions=False)
+    assert result.exit_code == 0
+    settings = load(tmp_path / "x").card["settings"]
+    assert (settings["images"], settings["learning_rate"], settings["compile"]) == (32, 0.02, True)
+    assert len(compiled) == 1
+    with (tmp_path / "x" / "metrics.csv").open() as file:
+        assert all(float(row["learning_rate"]) <= 0.02 for row in csv.DictReader(file))
 
 
 def test_rotation_and_scale_keep_the_background():
