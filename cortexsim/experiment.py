@@ -17,6 +17,7 @@ from . import analysis, devices, files, resources
 from .errors import Interrupted, ProtocolError, SimulationError, unknown
 from .models import checkpoint
 from .simulation import Estimate, Record, estimate, simulate
+from .simulation.course import readout_instead
 from .stimuli import datasets
 from .stimuli.protocol import Protocol
 
@@ -213,7 +214,7 @@ def prepare(
         asked = replace(asked, areas=None if areas == ("all",) else areas)
     record = replace(asked, reduce=reduce or asked.reduce)
     record.choose_areas(loaded.network.graph.names)
-    readout_ms = _other_readout(protocol, loaded)
+    readout_ms = readout_instead(loaded.network.graph, protocol, loaded.name)
     images = load_images(loaded, dataset or (None if model else protocol.dataset),
                          data_root=data_root, seed=seed, foreign=dataset is not None)
     return Experiment(protocol, loaded, images, record, seed,
@@ -266,38 +267,6 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
                           "are not") from None
     return Result(folder, recording, tables, picture)
-
-
-def _other_readout(protocol: Protocol, model: checkpoint.Loaded) -> float | None:
-    """Settle when to read if the last area is empty at the summary's readout in every condition.
-
-    Activity may have left by then, as it leaves a folded ResNet: the last time before at
-    which the area can be read is taken, and said. If it comes only later, that is an error.
-    """
-    at, graph = protocol.readout_index, model.network.graph
-    if at is None:
-        return None
-    readable: set[int] = set()
-    for condition in protocol.conditions:
-        drive = protocol.drive(condition, graph.input)
-        onset = drive.index(True)  # steps count from the first drive
-        states = graph.populated(protocol.duration_steps - onset, drive[onset:])
-        readable |= {onset + t for t, areas in enumerate(states) if graph.last.name in areas}
-    if at in readable:
-        return None
-    first = next((t for t in sorted(readable) if t > at), None)
-    before = max((t for t in readable if t < at and t in protocol.recorded), default=None)
-    problem = (f"the summary of protocol '{protocol.name}' reads at {protocol.clock.ms(at):g} ms "
-               f"(step {at}), when nothing is in {graph.last.name} of network '{model.name}': ")
-    if before is not None:
-        warnings.warn(f"{problem}it is read at {protocol.clock.ms(before):g} ms (step {before}) "
-                      "instead", stacklevel=3)
-        return protocol.clock.ms(before)
-    raise SimulationError(
-        problem
-        + (f"set readout_ms to {protocol.clock.ms(first):g} or later" if first is not None
-           else "make the trial longer")
-    )
 
 
 def _list(names: tuple[str, ...]) -> str:

@@ -94,10 +94,10 @@ def _share(table: pd.DataFrame, few: str, many: str) -> str:
 
 def figure07(table: pd.DataFrame) -> list[Verdict]:
     """One convolution for everything still learns, and more features help."""
-    guess = [verdict(f"one convolution of {width} features for every layer, state and step learns "
-                     "more than half of what there is above chance",
+    guess = [verdict(f"one convolution of {width} features for every layer, state and step gets "
+                     "more than half of the way from chance to no error",
                      ((CHANCE - error(table, f"tied-{width}")) / CHANCE).tolist(), 0.5,
-                     unit="of the way from chance to no error") for width in (16, 32)]
+                     unit="of the way") for width in (16, 32)]
     return [*guess, worse(table, "of tied networks, 32 features have a lower error than 16",
                           "tied-16", "tied-32")]
 

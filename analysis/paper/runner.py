@@ -92,7 +92,7 @@ def main(experiments: Sequence[Experiment]) -> None:
         if not draw_only:
             sweep.run(chosen, root, range(seeds), data_root=data_root,
                       command=" ".join(["python", *sys.argv]),
-                      on_training=lambda name: click.echo(name, err=True))
+                      on_training=lambda name: sys.stderr.isatty() and click.echo(name, err=True))
         table = sweep.table(chosen, root, range(seeds))
         for experiment in experiments:
             own = table[table.configuration.isin(list(experiment.trained))]

@@ -35,6 +35,8 @@ def accuracy(
 ) -> pd.DataFrame:
     """Return the accuracy of each condition at one readout.
 
+    Right is who names the target, or at each time what a sequence asks for then.
+
     Parameters
     ----------
     recording

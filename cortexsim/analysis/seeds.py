@@ -1,10 +1,11 @@
-"""Figures of several seeds: every seed a point, their mean a line, and the verdicts beside them."""
+"""Figures of several seeds: each faint, their mean bold, and the verdicts beside them."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,21 +15,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .. import palette
-from .compose import PANEL, style
+from .compose import style
 from .verdict import HELD, NOT_HELD, UNDECIDED, Verdict
 
 #: Of an outcome: green, vermillion, grey.
 OUTCOME = {HELD: "#117733", NOT_HELD: "#A50F15", UNDECIDED: palette.FAINT}
 #: Of curves that are not areas.
 COLORS = ("#0072B2", "#D55E00", "#117733", "#882255", "#999933", "#6699CC")
-#: Inches of the column of verdicts, of one of its lines, and letters in a line.
-COLUMN, LINE, LETTERS = 4.6, 0.165, 62
+#: Inches: width of a panel and of a column of verdicts, height of the axes at least, what is
+#: above and below them, and a line of text; and letters in a line.
+WIDE, TALL, ABOVE, UNDER, LINE, LETTERS = 4.3, 2.5, 0.75, 0.65, 0.165, 60
+#: Lines of text, and how each looks.
+Block = list[tuple[str, dict[str, Any]]]
 
 
 @contextmanager
 def sheet(title: str, verdicts: Sequence[Verdict], panels: int = 1) -> Iterator[
         tuple[Figure, list[Axes]]]:
-    """Lay out panels in a row with a column of verdicts on their right.
+    """Lay out panels in a row, and the verdicts beside a single one or below several.
 
     Parameters
     ----------
@@ -44,50 +48,62 @@ def sheet(title: str, verdicts: Sequence[Verdict], panels: int = 1) -> Iterator[
     tuple
         The figure, which pyplot does not know, and its axes.
     """
-    blocks = [_block(verdict) for verdict in verdicts]
-    lines = sum(len(text) + 1.6 for text, _ in blocks)
-    height = max(PANEL[1], lines * LINE + 0.7)
-    width = 0.86 * PANEL[0] * panels + COLUMN
+    columns = _columns([_block(verdict) for verdict in verdicts], panels)
+    text = LINE * max(sum(map(len, column)) for column in columns)
+    beside = panels == 1
+    tall = max(text - 0.4, TALL) if beside else TALL
+    height = ABOVE + tall + UNDER + (0 if beside else text)
+    width = WIDE * (2 if beside else panels)
     with rc_context(style()):
         figure = Figure((width, height))
         figure.suptitle(title, x=0.2 / width, y=1 - 0.12 / height, ha="left", va="top",
                         fontsize=11, weight="bold")
-        pitch = (width - COLUMN) / panels
-        axes = [figure.add_axes(((0.65 + i * pitch) / width, 0.55 / height,
-                                 (pitch - 0.85) / width, (height - 1.3) / height))
-                for i in range(panels)]
-        y = height - 0.55
-        for (text, numbers), verdict in zip(blocks, verdicts, strict=True):
-            x = (width - COLUMN + 0.1) / width
-            figure.text(x, y / height, verdict.outcome, va="top", fontsize=8.5, weight="bold",
-                        color=OUTCOME[verdict.outcome])
-            split = len(text) - len(numbers)
-            figure.text(x, (y - LINE) / height, "\n".join(text[:split]), va="top", fontsize=8.5,
-                        linespacing=1.25)
-            figure.text(x, (y - LINE * (1 + split)) / height, "\n".join(numbers), va="top",
-                        fontsize=8.5, color=palette.FAINT, linespacing=1.25)
-            y -= LINE * (len(text) + 1.6)
+        axes = [figure.add_axes(((0.65 + i * WIDE) / width, 1 - (ABOVE + tall) / height,
+                                 (WIDE - 0.9) / width, tall / height)) for i in range(panels)]
+        for i, column in enumerate(columns):
+            x = (WIDE if beside else 0.2 + i * WIDE) / width
+            y = height - (0.55 if beside else ABOVE + tall + UNDER)
+            for line, look in (line for block in column for line in block):
+                figure.text(x, y / height, line, va="top", fontsize=8.5, **look)
+                y -= LINE
         yield figure, axes
 
 
-def _block(verdict: Verdict) -> tuple[list[str], list[str]]:
-    """Wrap a verdict: all its lines, and the last of them, which are numbers."""
+def _columns(blocks: list[Block], count: int) -> list[list[Block]]:
+    """Deal blocks out to columns, in order, as evenly as that goes."""
+    each = sum(map(len, blocks)) / count
+    columns: list[list[Block]] = [[] for _ in range(count)]
+    before = 0
+    for block in blocks:
+        middle = before + len(block) / 2
+        columns[min(int(middle / each), count - 1)].append(block)
+        before += len(block)
+    return columns
+
+
+def _block(verdict: Verdict) -> Block:
+    """Return the lines of a verdict and how each looks."""
     claim = verdict.claim[:1].upper() + verdict.claim[1:]
-    numbers = textwrap.wrap(verdict.numbers, LETTERS)
-    return textwrap.wrap(claim, LETTERS) + numbers, numbers
+    faint = {"color": palette.FAINT}
+    return [
+        (verdict.outcome, {"color": OUTCOME[verdict.outcome], "weight": "bold"}),
+        *((line, {}) for line in textwrap.wrap(claim, LETTERS)),
+        *((line, faint) for line in textwrap.wrap(verdict.numbers, LETTERS)),
+        ("", {}),
+    ]
 
 
 def curves(ax: Axes, data: pd.DataFrame, x: str, y: str, group: str, *,
            labels: Mapping[str, str], colors: Mapping[str, str] | None = None,
            dashed: Sequence[str] = ()) -> Axes:
-    """Draw the mean of the seeds as a line through every seed's points.
+    """Draw the mean of the seeds as a line, and faintly each seed's points.
 
     Parameters
     ----------
     ax
         Axes to draw on.
     data
-        One row for each seed and place.
+        One row for each ``seed`` and place.
     x, y
         Columns of the axes, numbers.
     group
@@ -103,7 +119,8 @@ def curves(ax: Axes, data: pd.DataFrame, x: str, y: str, group: str, *,
     for name, label in labels.items():
         rows = data[data[group] == name]
         mean = rows.groupby(x)[y].mean()
-        ax.plot(rows[x], rows[y], "o", ms=3, alpha=0.5, mew=0, color=colors[name])
+        for _, seed in rows.groupby("seed"):
+            ax.plot(seed[x], seed[y], "o-", ms=3, lw=0.7, alpha=0.35, mew=0, color=colors[name])
         ax.plot(mean.index, mean, color=colors[name], label=label, lw=1.6,
                 ls="--" if name in dashed else "-")
     _finish(ax)

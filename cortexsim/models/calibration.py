@@ -181,7 +181,7 @@ def _measure_after(network: Network, states: Sequence[State], connection: Connec
     inputs = [state[connection.source] for state in states]
     for layer in ([0] if connection.shortcut == "projection" else []) + list(
             range(1, connection.layers + 1)):
-        raw = [network.convolve(x, connection, layer, s, normalize=False) for x in inputs]
+        raw = [engine.convolve(network, x, connection, layer, s, normalize=False) for x in inputs]
         place = site(connection, layer + 1 if layer else 0)
         if not _measure(network, place, s, raw):
             return False

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from ..errors import GraphError
-from ..graph import AreaGraph, Normalization
+from ..graph import AreaGraph, Normalization, sharing
 from .network import Network
 from .normalization import ScaleShift
 from .weights import initial_weights, layers
 
 #: What of a graph may change while its weights stay what they are.
-_RULES = ("weights", "readout_time", "input", "normalization", "name")
+_RULES = ("weights", "sharing", "readout_time", "input", "normalization", "name")
 
 
 def with_statistics(network: Network, statistics: str) -> Network:
@@ -53,9 +53,10 @@ def with_statistics(network: Network, statistics: str) -> Network:
 def unshare(network: Network, weights: str = "per-step") -> Network:
     """Return a network with a weight of its own at each step, all equal to the shared one.
 
-    So are its scales and shifts, where the network learned shared ones. Statistics are
-    kept: the scores are equal at every readout time to the trained one, past which
-    weights per step end. Training can then move the copies apart.
+    So are its scales and shifts, where the network learned shared ones. Sharing sets
+    dissolve; connections that are tied stay so, at each step. Statistics are kept: the
+    scores are equal at every readout time to the trained one, past which weights per
+    step end. Training can then move the copies apart.
 
     Parameters
     ----------
@@ -85,7 +86,8 @@ def unshared(graph: AreaGraph) -> AreaGraph:
     rules = graph.normalization
     if rules.scale_shift == "shared":
         rules = replace(rules, scale_shift="time-specific")
-    return replace(graph, weights="per-step", connections=connections, normalization=rules)
+    return replace(graph, weights="per-step", connections=connections, normalization=rules,
+                   sharing=())
 
 
 def carried(network: Network, graph: AreaGraph, steps: int) -> Network:
@@ -109,8 +111,8 @@ def carried(network: Network, graph: AreaGraph, steps: int) -> Network:
     """
     if _structure(network.graph) != _structure(graph):
         raise GraphError(
-            "the weights are those of another graph: only weights, readout time, input mode and "
-            "normalization may differ from the graph they were trained in")
+            "the weights are those of another graph: only what is shared over time, readout "
+            "time, input mode and normalization may differ from the graph they were trained in")
     if steps > network.weights_limit:
         raise GraphError(f"weights, or scales and shifts, belong to the steps 1 to "
                          f"{network.steps}: there are none for a training to {steps}")
@@ -137,7 +139,8 @@ def _sources(network: Network, graph: AreaGraph, steps: int) -> dict[str, str]:
     found: dict[str, set[str]] = {key: set() for key in initial_weights(graph, steps, seed=0)}
     for new, old in zip(graph.connections, network.graph.connections, strict=True):
         for layer in layers(new):
-            for s in range(1, max(steps, network.steps) + 1):
+            for s in {*filter(new.active, range(1, max(steps, network.steps) + 1)),
+                      *sharing.starts(graph, new), *sharing.starts(network.graph, old)}:
                 key = graph.weight_key(new, layer, s)
                 source = network.graph.weight_key(old, layer, s)
                 if key in found and source in network.weights:

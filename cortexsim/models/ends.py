@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, ones, tensor, zeros
 from torch.nn import Module, Parameter, ParameterList
 
 from ..graph import AreaGraph
 from ..schema import INPUT_MEAN, INPUT_SCALE
+from .transitions import resample
 from .weights import seeded_normal
 
 
@@ -40,6 +45,19 @@ class PreNet(Module):
             offset = (INPUT_MEAN - tensor(mean)[:, None, None]) / scale
             self.register_buffer("factor", INPUT_SCALE / scale, persistent=False)
             self.register_buffer("offset", offset, persistent=False)
+
+    def forward(self, frame: Tensor, normalize: Callable[[Tensor, list[str], int], Tensor],
+                layers: int | None = None) -> Tensor:
+        """Return the drive of images, or what is there after so many convolutions."""
+        x = torch.addcmul(self.offset, frame, self.factor) if self.own_range else frame
+        for k, weight in enumerate(self.weights[:layers], start=1):
+            x = x if k == 1 else F.relu(normalize(x, [f"pre_net:{k}"], 0))
+            x = resample(x, weight, self.stride if k == len(self.weights) else (1, 1))
+        if layers is None and self.normalize:
+            x = F.relu(normalize(x, [f"pre_net:{len(self.weights) + 1}"], 0))
+        if layers is None and self.pool > 1:
+            x = F.max_pool2d(x, 3, self.pool, padding=1)
+        return x
 
     def sites(self) -> dict[str, int]:
         """Return the sites of normalization and their channels."""

@@ -92,14 +92,14 @@ def transitions(network: Network, state: State, s: int,
         x, kind = state[c.source], TRANSITIONS[c.transition]
         if kind.normalization == "after":
             for layer in range(1, c.layers + 1):
-                x = network.convolve(x if layer == 1 else F.relu(x), c, layer, s)
+                x = convolve(network, x if layer == 1 else F.relu(x), c, layer, s)
             sums.setdefault(c.target, []).append(x)
         elif kind.normalization == "none":
             weights = [network.weight(c, layer, s) for layer in range(1, kind.layers(c) + 1)]
             result = kind.apply(x, weights, graph.stride(c), graph.area(c.target).shape[1:])
             sums.setdefault(c.target, []).append(result)
         if c.shortcut == "projection" and kind.normalization == "after":
-            sums.setdefault(c.target, []).append(network.convolve(state[c.source], c, 0, s))
+            sums.setdefault(c.target, []).append(convolve(network, state[c.source], c, 0, s))
         elif c.shortcut != "none":
             weight = network.weight(c, 0, s) if c.has_map else None
             x = (active if c.shortcut == "projection" else state)[c.source]
@@ -113,6 +113,31 @@ def transitions(network: Network, state: State, s: int,
     for group in _last_groups(graph, tuple(inputs)):
         sums.setdefault(group[0].target, []).extend(_last_layers(network, inputs, group, s))
     return sums
+
+
+def convolve(network: Network, x: Tensor, connection: Connection, layer: int, s: int, *,
+             normalize: bool = True) -> Tensor:
+    """Apply one layer of a ``cbr`` transition, or its projection (0), and its normalization.
+
+    Parameters
+    ----------
+    network, s
+        As in :func:`transitions`.
+    x
+        Shape (batch, channels, height, width).
+    connection, layer
+        Which.
+    normalize
+        Whether to normalize the result (calibration measures it before).
+    """
+    place, graph = site(connection, layer + 1 if layer else 0), network.graph
+    weight, bias = network.weight(connection, layer, s), None
+    stride = layer_stride(graph, connection, layer) if layer else graph.stride(connection)
+    if normalize and not network.training:
+        scale, bias = network.scale_shift([place], s)
+        weight = weight * scale[:, None, None, None]
+    x = resample(x, weight, stride, bias=bias)
+    return network.normalize(x, [place], s) if normalize and network.training else x
 
 
 def activated(network: Network, state: State, s: int, firing: Sequence[Connection]) -> State:

@@ -21,7 +21,6 @@ from .engine import State
 from .frames import Frames, by_index
 from .normalization import ScaleShift
 from .statistics import EPSILON, Statistics
-from .transitions import layer_stride, resample
 from .weights import initial_weights
 
 
@@ -181,16 +180,8 @@ class Network(nn.Module):
         Tensor
             Shape (batch, *shape of the first area).
         """
-        net, count = self.pre_net, len(self.pre_net.weights)
-        x = torch.addcmul(net.offset, frame, net.factor) if net.own_range else frame
-        for k, weight in enumerate(net.weights[:layers], start=1):
-            x = x if k == 1 else F.relu(self.normalize(x, [f"pre_net:{k}"], 0))
-            x = resample(x, weight, net.stride if k == count else (1, 1))
-        if layers is None and net.normalize:
-            x = F.relu(self.normalize(x, [f"pre_net:{count + 1}"], 0))
-        if layers is None and net.pool > 1:
-            x = F.max_pool2d(x, 3, net.pool, padding=1)
-        return x
+        result: Tensor = self.pre_net(frame, self.normalize, layers)
+        return result
 
     def readout(self, state: State, t: int) -> Tensor:
         """Return class scores from the state at index t, shape (batch, classes).
@@ -277,29 +268,6 @@ class Network(nn.Module):
             )
         weight: Tensor = self.weights[key]
         return weight
-
-    def convolve(self, x: Tensor, connection: Connection, layer: int, s: int, *,
-                 normalize: bool = True) -> Tensor:
-        """Apply one layer of a ``cbr`` transition, or its projection (0), and its normalization.
-
-        Parameters
-        ----------
-        x
-            Shape (batch, channels, height, width).
-        connection, layer, s
-            Which, and the step.
-        normalize
-            Whether to normalize the result (calibration measures it before).
-        """
-        site = engine.site(connection, layer + 1 if layer else 0)
-        weight, bias = self.weight(connection, layer, s), None
-        stride = self.graph.stride(connection) if not layer else layer_stride(
-            self.graph, connection, layer)
-        if normalize and not self.training:
-            scale, bias = self.scale_shift([site], s)
-            weight = weight * scale[:, None, None, None]
-        x = resample(x, weight, stride, bias=bias)
-        return self.normalize(x, [site], s) if normalize and self.training else x
 
     def scale_shift(self, sites: list[str], index: int) -> tuple[Tensor, Tensor]:
         """Return the normalization of channels that belong to one site or several, joined.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -178,6 +179,52 @@ def _uses(
                 for site, index in normalization.uses(c, s):
                     use(site, index, c.source, s - 1, course)
     return list(found.values())
+
+
+def readout_instead(graph: AreaGraph, protocol: Protocol, network: str) -> float | None:
+    """Settle when to read, in ms, if the last area is empty at the protocol's readout.
+
+    Activity may have left by then in every condition, as it leaves a folded ResNet: the
+    last time before at which the area can be read is taken, and said.
+
+    Parameters
+    ----------
+    graph, protocol
+        Who runs what.
+    network
+        The network's name, for messages.
+
+    Returns
+    -------
+    float or None
+        None if the protocol's readout will do, or there is none.
+
+    Raises
+    ------
+    SimulationError
+        If the area can only be read later.
+    """
+    at, last = protocol.readout_index, graph.last.name
+    if at is None:
+        return None
+    readable: set[int] = set()
+    for condition in protocol.conditions:
+        drive = protocol.drive(condition, graph.input)
+        onset = drive.index(True)  # steps count from the first drive
+        states = graph.populated(protocol.duration_steps - onset, drive[onset:])
+        readable |= {onset + t for t, areas in enumerate(states) if last in areas}
+    if at in readable:
+        return None
+    first = next((t for t in sorted(readable) if t > at), None)
+    before = max((t for t in readable if t < at and t in protocol.recorded), default=None)
+    problem = (f"the summary of protocol '{protocol.name}' reads at {_when(protocol, at)}, when "
+               f"nothing is in {last} of network '{network}': ")
+    if before is not None:
+        warnings.warn(f"{problem}it is read at {_when(protocol, before)} instead", stacklevel=3)
+        return protocol.clock.ms(before)
+    raise SimulationError(
+        problem + (f"set readout_ms to {protocol.clock.ms(first):g} or later"
+                   if first is not None else "make the trial longer"))
 
 
 def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) -> str | None:

@@ -79,6 +79,11 @@ class _Builder:
         conditions = self._conditions()
         recorded = self._recorded()
         readout, evidence = self._summary(recorded)
+        if readout is not None and all(c.asked[readout] == NOTHING for c in conditions):
+            first = min(c.asked.index(name) for c in conditions for name in {*c.asked} - {NOTHING})
+            with self.located("summary", "readout_ms"):
+                raise ProtocolError("nothing is to be named then; what is asked begins at "
+                                    f"{self.clock.ms(first):g} ms")
         return Protocol(
             name=file.name, description=file.description, citation=file.citation,
             model=file.model, dataset=file.dataset, trials=file.trials, clock=self.clock,
@@ -151,6 +156,9 @@ class _Builder:
                       for k, picture in enumerate(pictures)]
             named = [task.asked(t - start) if t >= start else None for t in range(self.last + 1)]
             asked = [NOTHING if place is None else pictures[place] for place in named]
+            if not any(place is not None for place in named):
+                with self.located("timeline", row):
+                    raise ProtocolError("the trial ends before anything is asked")
         spans = sorted(span for span in spans if span[0] < span[1])
         for before, after in itertools.pairwise(spans):
             if after[0] < before[1]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -184,7 +186,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network.to(device).to(memory_format=layout)
     optimizer = _optimizer(network, recipe, restored)
-    scores_of = torch.compile(network.scores) if settings.compile else network.scores
+    scores_of = _compiled(network) if settings.compile else network.scores
     rate = recipe.course(settings.learning_rate)
     times = settings.readout_times(network.graph)
     batches = len(images) // settings.batch_size
@@ -266,6 +268,17 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
                                   f"Go on with: cortexsim train --resume {out}")
     return finish(network, card, at, out, data, data_root, progress, calibrate_to,
                   calibrate_on)
+
+
+def _compiled(network: Network) -> Callable[[Any, list[int]], dict[int, Tensor]]:
+    scores = torch.compile(network.scores)
+
+    def quiet(frames: Any, times: list[int]) -> dict[int, Tensor]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the compiler talks about its own ways
+            return scores(frames, times)
+
+    return quiet
 
 
 def _optimizer(network: nn.Module, recipe: recipes.Recipe,

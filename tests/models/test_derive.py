@@ -59,9 +59,7 @@ def test_unsharing_any_graph(network):
     with torch.no_grad():
         before, after = network.train().scores(x, times), own.train().scores(x, times)
     assert all(torch.equal(before[t], after[t]) for t in times)
-    shared = [key for key in network.weights if "@" not in key]
     assert all("@" in key for key in own.weights)
-    assert shared or own.weights.keys() == network.weights.keys()
 
 
 @pytest.mark.parametrize("tie", [None, "w"])
@@ -81,6 +79,28 @@ def test_a_shared_weights_gradient_is_the_sum_of_its_copies(tie):
         parts = [p.grad for key, p in copies if key.split("@")[0] == name and p.grad is not None]
         assert len(parts) > 2
         torch.testing.assert_close(parameter.grad, sum(parts), rtol=1e-12, atol=1e-12)
+
+
+def test_a_sharing_set_dissolves_into_copies():
+    graph = AreaGraph.from_text("""
+areas: {A: [4, 8, 8], B: [4, 8, 8]}
+connections: [{from: A, to: B}, {from: B, to: B}, {from: A, to: A, transition: identity}]
+sharing: {early: [{from: A, to: B, steps: [1, 2]}, {from: B, to: B}]}
+image: [2, 8, 8]
+input: onset
+readout_time: 4
+""")
+    network, x, y = Network(graph).double().train(), images(8), torch.arange(8) % 10
+    own = unshare(network).train()
+    early = [f"{name}:1@{s}" for name, s in (("A>B", 1), ("A>B", 2), ("B>B", 2), ("B>B", 3),
+                                             ("B>B", 4))]
+    late = [f"A>B:1@{s}" for s in (3, 4)]
+    assert sorted(key for key in own.weights if ":1@" in key) == sorted(early + late)
+    for each in (network, own):
+        F.cross_entropy(each(x), y).backward()
+    for weight, copies in (("early:1", early), ("A>B:1", late)):
+        total = sum(own.weights[key].grad for key in copies)
+        torch.testing.assert_close(network.weights[weight].grad, total, rtol=1e-12, atol=1e-12)
 
 
 def test_there_is_no_way_back():

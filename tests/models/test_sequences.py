@@ -41,7 +41,7 @@ def test_a_sequence_of_one_image_is_that_image(mode, training):
     assert all(torch.equal(one[t], sequence[t]) for t in times)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(st.sampled_from([None, 0, 1, 2]), max_size=6))
 def test_a_linear_area_sums_powers_of_its_operator_applied_to_each_frame(later):
     network = linear_network("sustained", "identity", 0.5).train()
@@ -82,6 +82,15 @@ def test_what_comes_later_changes_nothing_before_and_each_image_counts():
     assert [t for t in range(2, 9) if not torch.allclose(one[t], other[t])] == [8]
     first = network.scores(task.frames([shown[3], *shown[1:3]], "sustained", 8), [8])
     assert not torch.allclose(first[8], one[8])  # the first is still there at the end
+
+
+def test_a_feedforward_network_knows_nothing_of_the_image_before():
+    network = small(self_transitions=False, feedback=False)
+    task, shown = SequenceTask(4, 3, "previous"), pictures(5)
+    calibrate(network, task.frames(shown[:4], "sustained", 11), 11)
+    one = network.scores(task.frames(shown[:4], "sustained", 11), task.times())
+    other = network.scores(task.frames([shown[4], *shown[1:4]], "sustained", 11), task.times())
+    assert all(torch.equal(one[t], other[t]) for t in (5, 8, 11))
 
 
 def test_a_trial_scores_the_same_in_any_batch():

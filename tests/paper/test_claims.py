@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from PIL import Image
 
@@ -67,6 +69,23 @@ def test_seeds_that_disagree_or_are_missing_decide_nothing(paper, table):
     for claims in paper.claims.CLAIMS.values():
         for verdict in claims(table.iloc[:0]):
             assert verdict.outcome == UNDECIDED and verdict.numbers == "not measured"
+
+
+def test_a_script_says_what_is_not_there_yet_and_how_it_is_used(
+        paper, tmp_path, monkeypatch, capsys):
+    for arguments, code, says in (
+        (["--draw-only", "--root", str(tmp_path / "none"), "--out", str(tmp_path / "out")], 0,
+         "undecided: the plain recurrent network"),
+        (["--scale", "huge"], 2, "'huge' is not one of 'small', 'full'"),
+        (["--help"], 0, "--scale [small|full]"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["figure11.py", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            paper.runner.main([paper.figure11.EXPERIMENT])
+        assert stopped.value.code == code
+        said = capsys.readouterr()
+        assert says in said.out + said.err
+    assert (tmp_path / "out" / "figure11.png").exists()
 
 
 def test_every_figure_is_drawn_beside_its_verdicts(paper, table, tmp_path, capsys):

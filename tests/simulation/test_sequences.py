@@ -8,9 +8,13 @@ import torch
 
 from cortexsim import analysis
 from cortexsim.errors import SimulationError
+from cortexsim.graph import AreaGraph
+from cortexsim.models import Network, calibrate
 from cortexsim.simulation import simulate
+from cortexsim.stimuli.datasets import to_input
 from cortexsim.stimuli.movie import Movie
 from cortexsim.stimuli.protocol import Protocol
+from cortexsim.stimuli.sequences import SequenceTask
 
 from .test_simulate import check
 
@@ -99,6 +103,23 @@ def test_what_is_asked_changes_no_activity(recording, network, pictures, tmp_pat
                      out=tmp_path / "x.zarr", seed=5, microbatch=8)
     np.testing.assert_array_equal(first["scores"].values, recording["scores"].values)
     assert (first["asked_label"].values[:, 2:] == first["label"].values[:, None]).all()
+
+
+def test_a_network_calibrated_on_sequences_runs_them_with_onset_input(pictures, tmp_path):
+    """Without transitions of areas to themselves one picture leaves gaps that others fill."""
+    graph = AreaGraph.chain(["V1", "V2", "IT"], channels=[4, 5, 6], sizes=[8, 4, 2], input="onset",
+                            self_transitions=False, image=(1, 8, 8), readout_time=4)
+    protocol = Protocol.from_text(
+        "name: rows\nms_per_step: 10\nduration_ms: 90\ntimeline:\n"
+        "  - {show: sequence, images: 3, at_ms: 0, each_ms: 30}\n")
+    network, x = Network(graph, classes=3, seed=1), pictures(20)
+    one = torch.from_numpy(to_input(x.images))
+    calibrate(network, one, 9)
+    with pytest.raises(SimulationError, match="a later picture at 30 ms"):
+        simulate(network, protocol, x, out=tmp_path / "x.zarr")
+    calibrate(network, SequenceTask(3, 3).frames([one, one.flip(0), one.roll(3, 0)], "onset", 9), 9)
+    with torch.no_grad():
+        check(simulate(network, protocol, x, out=tmp_path / "x.zarr"), network, protocol, x, 0)
 
 
 def test_too_few_images_for_a_sequence(network, pictures, tmp_path):

@@ -245,6 +245,17 @@ def test_the_command_line_says_it_all_to_the_training(tmp_path, monkeypatch):
         assert all(float(row["learning_rate"]) <= 0.02 for row in csv.DictReader(file))
 
 
+@pytest.mark.slow
+def test_a_compiled_training_is_the_same_to_rounding(tmp_path):
+    graph = AreaGraph.chain(["V1"], channels=[4], sizes=[4], readout_time=2, image=(1, 32, 32))
+    one = Settings(**{**vars(SETTINGS), "epochs": 1})
+    two = Settings(**{**vars(one), "compile": True})
+    a, b = (weights(train(graph, settings, tmp_path / str(settings.compile), calibrate_to=2))
+            for settings in (one, two))
+    for key in a:
+        assert torch.allclose(a[key].nan_to_num(), b[key].nan_to_num(), atol=1e-4), key
+
+
 def test_rotation_and_scale_keep_the_background():
     grey = torch.full((4, 1, 32, 32), 128.0)
     turned = Augmentation(shift=2, rotate=10, scale=0.1, background=128)(grey, generator(0))
