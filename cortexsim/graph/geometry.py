@@ -122,6 +122,10 @@ def for_image(graph: AreaGraph, height: int, width: int) -> AreaGraph:
                 )
             if c.source == here and c.target not in reached:
                 reached.append(c.target)
+    lost = [name for name in graph.names if name not in sizes]
+    if lost:
+        raise GraphError(f"no connections lead from '{graph.first.name}' to '{lost[0]}', so that "
+                         "its size does not follow from the image's: leave it out, or connect it")
     areas = [replace(area, height=sizes[area.name][0], width=sizes[area.name][1])
              for area in graph.areas]
     return replace(graph, areas=tuple(areas), image=(*graph.image, height, width))
@@ -155,13 +159,16 @@ def weight_key(graph: AreaGraph, connection: Connection, layer: int, step: int) 
     shared = graph.sharing_set(connection, step)
     if shared:
         return f"{shared}:{layer}"
-    if isinstance(connection.tie, tuple) and layer:
-        key = connection.tie[layer - 1]
-    elif isinstance(connection.tie, str):
-        key = f"{connection.tie}:{layer}"
-    else:
-        key = f"{_unique(graph, connection)}:{layer}"
+    key = own_key(graph, connection, layer)
     return f"{key}@{step}" if graph.weight_sharing(connection) == "per-step" else key
+
+
+def own_key(graph: AreaGraph, connection: Connection, layer: int) -> str:
+    """Name a layer's weight as its connection and tie do, whatever the step and sharing sets."""
+    if isinstance(connection.tie, tuple) and layer:
+        return connection.tie[layer - 1]
+    word = connection.tie if isinstance(connection.tie, str) else _unique(graph, connection)
+    return f"{word}:{layer}"
 
 
 def _unique(graph: AreaGraph, connection: Connection) -> str:

@@ -144,9 +144,8 @@ def _check_ends(graph: AreaGraph, connection: Connection) -> None:
 def _check_duplicates(graph: AreaGraph) -> None:
     numbered = enumerate(graph.connections)
     for (_, one), (position, other) in itertools.combinations(numbered, 2):
-        if one.name == other.name and one.layers == other.layers and (
-            geometry.channels(graph, one) != geometry.channels(graph, other)
-        ):
+        within = _normalized_within(graph, one), _normalized_within(graph, other)
+        if one.name == other.name and any(a != b for a, b in zip(*within, strict=False)):
             raise InvalidPartError(
                 f"{one.name}: two connections between the same areas share their statistics, so "
                 "they need the same channels between layers", ("connections", position),
@@ -160,6 +159,13 @@ def _check_duplicates(graph: AreaGraph) -> None:
             )
 
 
+def _normalized_within(graph: AreaGraph, connection: Connection) -> tuple[int, ...]:
+    """Return the channels of all that a connection normalizes between its ends, in order."""
+    through = geometry.channels(graph, connection)
+    return {"brc": through[1:-1], "brd": through[1:-1], "cbr": through[1:]}.get(
+        connection.transition, ())
+
+
 def _check_ties(graph: AreaGraph) -> None:
     seen: dict[str, tuple[str, tuple[Any, ...]]] = {}
     for position, connection in enumerate(graph.connections):
@@ -167,7 +173,7 @@ def _check_ties(graph: AreaGraph) -> None:
             continue
         sharing = graph.weight_sharing(connection)
         for layer in range(not connection.has_map, connection.layers + 1):
-            key = geometry.weight_key(graph, connection, layer, 1).partition("@")[0]
+            key = geometry.own_key(graph, connection, layer)
             made = (geometry.kernel_shape(graph, connection, layer), sharing)
             owner, known = seen.setdefault(key, (connection.name, made))
             if known != made:

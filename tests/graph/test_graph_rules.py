@@ -5,14 +5,14 @@ import math
 import pytest
 
 from cortexsim.errors import GraphError
-from cortexsim.graph import Area, AreaGraph, Connection, PreNet
+from cortexsim.graph import Area, AreaGraph, Connection, PreNet, SharingSet, Use
 
 V1, V2, IT = Area("V1", 8, 16, 16), Area("V2", 12, 8, 8), Area("IT", 16, 4, 4)
 SPINE = (Connection("V1", "V2"), Connection("V2", "IT"))
 
 
-def graph(*connections, areas=(V1, V2, IT), **options):
-    return AreaGraph(areas, (*SPINE, *connections), **options)
+def graph(*connections, areas=(V1, V2, IT), spine=SPINE, **options):
+    return AreaGraph(areas, (*spine, *connections), **options)
 
 
 def refused(*words):
@@ -164,6 +164,14 @@ def test_needed_leaves_out_what_comes_too_late():
     (lambda: graph(Connection("V1", "V1", tie="t"),
                    Connection("V1", "IT", "conv", tie="t", weights="per-step")), ["tied"]),
     (lambda: graph(Connection("V2", "V1", "brd", tie=("a", "a"))), ["V2>V1: layer 2", "shape"]),
+    # a sharing set at one step must not hide a tie that cannot be at the others
+    (lambda: graph(Connection("V1", "V1", tie="t"), Connection("V2", "V2", tie="t"),
+                   sharing=(SharingSet("early", (Use("V1", "V1", 1),)),)),
+     ["V2>V2: layer 1 is tied as 't:1' to V1>V1", "shape"]),
+    # the second normalization of the one would be of 8 channels, of the other of 6
+    (lambda: graph(Connection("V1", "V2", "cbr", 1, steps=(1, 2)),
+                   Connection("V1", "V2", "cbr", 2, steps=(3, 4)), spine=SPINE[1:]),
+     ["V1>V2: two connections", "same channels between layers"]),
 ])
 def test_broken_rules(make, words):
     with refused(*words) as caught:
