@@ -258,7 +258,8 @@ def _last_groups(graph: AreaGraph, connections: tuple[Connection, ...]) -> list[
     for c in connections:
         stride = layer_stride(graph, c, c.layers)
         # maps of different sizes can only be joined once they are brought to one
-        size = graph.area(c.source).shape[1:] if stride != (1, 1) else ()
+        area = graph.area(c.source)
+        size: object = (area.shape[1:] or area.name) if stride != (1, 1) else ()
         groups.setdefault((c.target, c.kernel_size(c.layers), stride, size), []).append(c)
     return list(groups.values())
 

@@ -34,8 +34,8 @@ def resample(x: Tensor, weight: Tensor, stride: tuple[int, int], size: Sequence[
         Shape (batch, out, *size).
     """
     kernel = weight.shape[-1]
-    # on a GPU torch's own have no such weakness
-    if x.device.type != "cpu" or min(stride) < max(kernel, 2):
+    # on a GPU torch's own have no such weakness; without sizes only torch knows the result's
+    if x.device.type != "cpu" or not size or min(stride) < max(kernel, 2):
         return transitions.resample(x, weight, stride, size)
     grows = size[0] > x.shape[2] or size[1] > x.shape[3]
     return (_spread if grows else _gather)(x, weight, stride, size)

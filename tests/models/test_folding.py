@@ -8,8 +8,8 @@ import torchvision
 from torch import nn
 
 from cortexsim.errors import GraphError
-from cortexsim.graph import AreaGraph
-from cortexsim.models import Network, PreActResNet, fold, load, save
+from cortexsim.graph import Area, AreaGraph, Connection
+from cortexsim.models import Network, PreActResNet, calibrate, fold, load, save
 
 
 def stirred(resnet: nn.Module, seed: int = 0) -> nn.Module:
@@ -157,3 +157,31 @@ def test_sizes_are_free_only_where_all_are():
         AreaGraph(graph.areas, graph.connections, image=(3, 8, 8), input="onset", readout_time=2)
     with pytest.raises(GraphError, match="takes images of 8x8, not 9x9"):
         graph.for_image(8, 8).for_image(9, 9)
+
+
+def free(*connections: Connection, areas: str = "AB", **options) -> AreaGraph:
+    return AreaGraph(tuple(Area(name, 4) for name in areas), connections, image=(3,),
+                     **{"readout_time": 2} | options)
+
+
+@pytest.mark.parametrize("graph", [
+    # a stride that leaves gaps between the windows of its kernel
+    free(Connection("A", "B", kernel=(1, 3), stride=2), Connection("B", "B")),
+    # last layers of one stride, from maps of different sizes
+    free(Connection("A", "B", stride=2), Connection("A", "C", stride=3),
+         Connection("B", "D", stride=2, stride_layer=2),
+         Connection("C", "D", stride=2, stride_layer=2), areas="ABCD"),
+], ids=["gaps", "sizes"])
+def test_areas_of_any_size_are_trained_and_run_as_those_of_one(graph):
+    x = images(4, 3, 7, 7).double()
+    network, fixed = (Network(g).double() for g in (graph, graph.for_image(7, 7)))
+    for each in (network, fixed):
+        calibrate(each, x, 2)
+    for training in (True, False):
+        torch.testing.assert_close(network.train(training)(x), fixed.train(training)(x))
+
+
+def test_an_area_that_nothing_reaches_has_no_size():
+    graph = free(Connection("A", "C"), Connection("B", "C"), areas="ABC", readout_time=1)
+    with pytest.raises(GraphError, match="no connections lead from 'A' to 'B'"):
+        graph.for_image(8, 8)
