@@ -51,7 +51,8 @@ def initial_weights(graph: AreaGraph, steps: int, seed: int) -> dict[str, nn.Par
     """
     populated = graph.populated(steps, [True] * (steps + 1))
     found: dict[str, nn.Parameter] = {}
-    for c in graph.connections:
+    # a tied kernel has another fan-in in a deconvolution: not the order given, the names decide
+    for c in sorted(graph.connections, key=lambda c: (c.name, c.steps[0])):
         for layer in layers(c):
             shape = graph.kernel_shape(c, layer)
             # kernels of deconvolutions are stored with their inputs first

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 
 from cortexsim.errors import CheckpointError
-from cortexsim.graph import AreaGraph, SharingSet, Use
+from cortexsim.graph import Area, AreaGraph, Connection, SharingSet, Use
 from cortexsim.models import Network, parameter_count
 from cortexsim.models.weights import layers
 
@@ -92,3 +92,14 @@ def test_a_set_has_one_weight_and_lasts_as_long_as_its_uses():
         assert forever.train().scores(images(2).float(), [9])[9].isfinite().all()
         with pytest.raises(CheckpointError, match="trained to step 3: step 4 has none"):
             network.train().scores(images(2).float(), [4])
+
+
+def test_a_tied_kernel_starts_the_same_whatever_the_order_of_connections():
+    """As a deconvolution it has another fan-in."""
+    connections = (Connection("A", "B", layers=1, tie="t"),
+                   Connection("B", "A", "brd", layers=1, tie="t"))
+    one, two = (Network(AreaGraph((Area("A", 4, 8, 8), Area("B", 8, 4, 4)), order,
+                                  image=(2, 8, 8), readout_time=1))
+                for order in (connections, connections[::-1]))
+    assert one.graph.sha256 == two.graph.sha256
+    assert torch.equal(one.weights["t:1"], two.weights["t:1"])
