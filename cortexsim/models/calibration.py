@@ -15,6 +15,7 @@ used, measured in this same way, are averaged. From then on they hold at every i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -85,7 +86,7 @@ def calibrate(network: Network, images: Frames, steps: int, *, batch: int = 250,
 def statistics_used(network: Network, last: int) -> str:
     """Say in words which statistics normalize a network at the indices up to ``last``."""
     limit, rules = network.statistics_limit, network.graph.normalization
-    if limit < 0:
+    if limit < 0 or (math.isinf(limit) and not network.statistics.shared):
         return "none"
     images = network.calibration.get("images")
     where = f" on {images:,} images" if images else ""

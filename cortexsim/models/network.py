@@ -229,14 +229,17 @@ class Network(nn.Module):
     def statistics_limit(self) -> float:
         """The last index to which there are statistics for the readout.
 
-        -1 if there is none, infinite if they are shared.
+        -1 if there is none, infinite if they are shared or none are used.
         """
-        # where the post-net has none of its own, those of what leads into the last area
         last = self.graph.last.name
-        sites = [last] if self.post_net.normalize else [
-            site for c in self.graph.connections if c.target == last
-            for site, _ in normalization.uses(c, 1) if site not in self.graph.names]
-        return max(map(self.statistics.limit, sites), default=math.inf)
+        if self.post_net.normalize:
+            return self.statistics.limit(last)
+        # those of what leads into the last area: step s uses them at the index s or s - 1
+        reach = [min(limit + 1 - index if (limit := self.statistics.limit(site)) >= 0 else -1
+                     for site, index in uses)
+                 for c in self.graph.connections if c.target == last
+                 and (uses := normalization.uses(c, 1))]
+        return max(reach, default=math.inf)
 
     @property
     def weights_limit(self) -> float:

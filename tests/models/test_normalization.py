@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,15 @@ from torch import nn
 from cortexsim import resources
 from cortexsim.errors import CheckpointError, GraphError
 from cortexsim.graph import Area, AreaGraph, Connection, Normalization, PreNet
-from cortexsim.models import Network, calibrate, load, parameter_count, save, with_statistics
+from cortexsim.models import (
+    Network,
+    calibrate,
+    load,
+    parameter_count,
+    save,
+    statistics_used,
+    with_statistics,
+)
 
 
 def images(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -92,6 +102,29 @@ def test_shared_statistics_of_what_comes_into_use_only_past_the_readout():
             network.scores(x, [3])
         calibrate(network, x, 8)
         assert torch.isfinite(network.scores(x, [8])[8]).all()
+
+
+@pytest.mark.parametrize(("connection", "limit", "words"), [
+    (Connection("A", "B", layers=1), 4, "calibrated on 6 images to t = 4"),
+    (Connection("A", "B"), 3, "calibrated on 6 images to t = 3"),
+    (Connection("A", "B", "conv"), math.inf, "none"),
+])
+def test_how_far_statistics_reach_if_the_post_net_has_none(connection, limit, words):
+    """One layer is normalized at the index before, further ones at the step."""
+    graph = AreaGraph((Area("A", 4, 8, 8), Area("B", 4, 8, 8)), (connection,), image=(3, 8, 8),
+                      readout_time=2, post_net="pool-fc")
+    network, x = Network(graph).double().eval(), images(6, 3, 8, 8)
+    assert network.statistics_limit == (limit if limit == math.inf else -1)
+    calibrate(network, x, 3)
+    assert network.statistics_limit == limit
+    assert statistics_used(network, 3) == words
+    with torch.no_grad():
+        for t in range(1, 5):
+            if t <= limit:
+                assert network.scores(x, [t])[t].isfinite().all()
+            else:
+                with pytest.raises(CheckpointError, match="no normalization statistics"):
+                    network.scores(x, [t])
 
 
 def test_training_is_the_same_under_either_rule():
