@@ -29,7 +29,7 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     """Calibrate far beyond the trained time, test once, and write the network alone."""
     settings = Settings.from_card(card)
     network.to(memory_format=torch.contiguous_format)
-    steps = int(min(steps, network.weights_limit))
+    steps = int(min(max(steps, network.graph.readout_time), network.weights_limit))
     write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
     reached, card["calibration"] = measure_statistics(network, data, settings, steps, count,
                                                       progress)

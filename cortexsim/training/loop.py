@@ -57,7 +57,8 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     progress
         Whether to show a bar on a terminal.
     calibrate_to
-        The last index of the final calibration (the trained one for per-step weights).
+        The last index of the final calibration: the readout time at least, and at most what
+        weights per step allow.
     calibrate_on
         Training images of the final calibration; all if there are fewer.
 
@@ -76,8 +77,8 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     recipe = recipes.get(settings.recipe)
     device = devices.device(settings.device)
     source = datasets.REGISTRY.get(settings.dataset)
-    settings = Settings(
-        dataset=settings.dataset, recipe=recipe.name, seed=settings.seed,
+    settings = replace(
+        settings,
         epochs=recipe.epochs if settings.epochs is None else settings.epochs,
         batch_size=recipe.batch_size if settings.batch_size is None else settings.batch_size,
         # the paper's recipe uses all training images
@@ -87,11 +88,9 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         readouts=settings.readouts if settings.readouts is not None
         else recipe.readouts if settings.sequence is None else 1,
         precision=devices.precision(settings.precision, device, recipe.lower_precision),
-        device=str(device), images=settings.images, learning_rate=settings.learning_rate,
-        compile=settings.compile, init=settings.init, sequence=settings.sequence,
+        device=str(device),
     )
-    if settings.sequence is not None:
-        graph = replace(graph, readout_time=settings.sequence.end)
+    graph = settings.trained(graph)
     for key in ("epochs", "batch_size", "readouts", "images"):
         if getattr(settings, key) is not None and getattr(settings, key) < 1:
             raise SimulationError(f"{key} must be 1 or more, got {getattr(settings, key)}")

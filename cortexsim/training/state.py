@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -80,6 +80,10 @@ class Settings:
     def task(self, graph: AreaGraph) -> SequenceTask:
         """Return what is shown and asked: one image until the graph's readout time, or more."""
         return self.sequence or SequenceTask.one_image(graph.readout_time)
+
+    def trained(self, graph: AreaGraph) -> AreaGraph:
+        """Return a graph as it is trained: read at the end of the sequence, if there is one."""
+        return replace(graph, readout_time=self.sequence.end) if self.sequence else graph
 
     def readout_times(self, graph: AreaGraph) -> list[int]:
         """Return the readout times in the loss: for each image the last ones.

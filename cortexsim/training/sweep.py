@@ -68,6 +68,11 @@ class Configuration:
     calibrate_on: int = CALIBRATION_IMAGES
     measures: tuple[tuple[str, Measure], ...] = ()
 
+    @property
+    def trained(self) -> AreaGraph:
+        """The graph as its trainings have it."""
+        return self.settings.trained(self.graph)
+
     def folder(self, root: Path, seed: int) -> Path:
         """Return where the training with this seed lies."""
         return root / f"{self.name}-seed{seed}"
@@ -169,7 +174,7 @@ def table(configurations: Sequence[Configuration], root: Path,
                 continue
             card = checkpoint.read_card(folder)
             if configuration.name not in parameters:
-                network = Network(configuration.graph, classes=len(card["class_names"]))
+                network = Network(configuration.trained, classes=len(card["class_names"]))
                 parameters[configuration.name] = parameter_count(network)
             found = [_from_card(card)]
             found += [read(folder / f"{name}.csv") for name, _ in configuration.measures
@@ -230,7 +235,7 @@ def _finished(configuration: Configuration, folder: Path, seed: int) -> bool:
     asked = {key: value for key, value in vars(replace(configuration.settings, seed=seed)).items()
              if value is not None and key != "device"}
     differs = [key for key, value in asked.items() if getattr(settings, key) != value]
-    if AreaGraph.from_dict(card["graph"]).sha256 != configuration.graph.sha256:
+    if AreaGraph.from_dict(card["graph"]).sha256 != configuration.trained.sha256:
         differs.append("graph")
     if differs:
         raise CheckpointError(f"{folder}: was trained with another {', '.join(differs)}: "
@@ -240,7 +245,7 @@ def _finished(configuration: Configuration, folder: Path, seed: int) -> bool:
 
 def _train(configuration: Configuration, folder: Path, seed: int, data_root: Path | None,
            command: str, progress: bool) -> None:
-    to = configuration.calibrate_to or configuration.graph.readout_time
+    to = configuration.calibrate_to or configuration.trained.readout_time
     more: dict[str, Any] = {"data_root": data_root, "progress": progress, "calibrate_to": to,
                             "calibrate_on": configuration.calibrate_on}
     if (folder / checkpoint.CARD).exists():

@@ -15,6 +15,7 @@ import pytest
 from cortexsim.errors import CheckpointError, Interrupted, SimulationError
 from cortexsim.graph import AreaGraph
 from cortexsim.models import Network, load, parameter_count
+from cortexsim.stimuli.sequences import SequenceTask
 from cortexsim.training import Settings, sweep
 
 GRAPH = AreaGraph.chain(["V1", "IT"], channels=[4, 6], sizes=[8, 4], readout_time=3,
@@ -132,3 +133,14 @@ def test_an_interrupted_sweep_stops(tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         sweep.run([ONE, TWO], tmp_path, on_training=begun.append)
     assert begun == ["one-seed0"]
+
+
+def test_a_sweep_over_sequences_is_read_at_their_end(tmp_path):
+    task = SequenceTask(2, 2, delay=1)
+    one = replace(ONE, measures=(), calibrate_to=None,
+                  settings=replace(SETTINGS, epochs=1, sequence=task))
+    for _ in range(2):  # the second time it is there
+        sweep.run([one], tmp_path, [0], progress=False)
+    table = sweep.table([one], tmp_path, [0])
+    assert table[table.split == "test"].time.tolist() == task.times()
+    assert set(table.parameters) == {parameter_count(Network(replace(GRAPH, readout_time=4)))}
