@@ -62,8 +62,8 @@ def accuracy(
     Raises
     ------
     RecordingError
-        If the readout was asked for and is not recorded, or the last area is
-        empty at it in every trial (the message names the possible times); if
+        If the readout was asked for and is not recorded, or at it the last area is
+        empty, or nothing is asked, in every trial (the message names the possible times); if
         the protocol has no evidence window; if a factor is unknown.
     """
     factors = _factors(recording, by)
@@ -121,12 +121,17 @@ def labelled(recording: xr.DataTree) -> bool:
 
 
 def readout_times(recording: xr.DataTree) -> list[float]:
-    """Return the times in ms at which the last area is populated in some trial."""
+    """Return the times in ms at which some trial's last area is populated, and is asked for.
+
+    Nothing is asked at times of some sequences; where no image has a label all times count.
+    """
     scores = rec.variable(recording, schema.SCORES).isel({schema.CLASS: 0})
+    asked = _asked(recording, np.arange(recording.sizes[schema.TIME])) >= 0
     some = np.zeros(recording.sizes[schema.TIME], bool)
     for start in range(0, recording.sizes[schema.TRIAL], BLOCK):
-        block = scores.isel({schema.TRIAL: slice(start, start + BLOCK)}).values
-        some |= ~np.isnan(block).all(axis=0)
+        rows = slice(start, start + BLOCK)
+        block = ~np.isnan(scores.isel({schema.TRIAL: rows}).values)
+        some |= (block & asked[rows] if asked.any() else block).any(axis=0)
     return [float(time) for time in rec.axis(recording)[some]]
 
 
@@ -192,14 +197,17 @@ def _window(time: np.ndarray, first: float, last: float) -> np.ndarray:
 
 
 def _empty(recording: xr.DataTree, index: np.ndarray) -> str:
+    """Say why there is no answer, and when there is one."""
     times = rec.axis(recording)[index]
+    asked = (_asked(recording, index[-1:]) >= 0).any()
+    why = "the last area is empty" if asked or not labelled(recording) else "nothing is asked"
     span = f"at {times[0]:g} ms" if len(times) == 1 else f"from {times[0]:g} to {times[-1]:g} ms"
     possible = [f"{time:g}" for time in readout_times(recording)]
     if not possible:
-        return f"the last area is empty {span}, and at every other recorded time"
+        return f"{why} {span}, and at every other recorded time"
     if len(possible) > 12:
         possible = [*possible[:6], "...", *possible[-3:]]
-    return f"the last area is empty {span}; possible readout times: {', '.join(possible)} ms"
+    return f"{why} {span}; possible readout times: {', '.join(possible)} ms"
 
 
 def _answers(

@@ -74,7 +74,8 @@ class Dataset:
     def told_by(self, classes: tuple[str, ...]) -> Dataset:
         """Return the same images with labels among a network's classes, -1 where it has none."""
         place = {name: index for index, name in enumerate(classes)}
-        told = np.array([place.get(name, -1) for name in self.classes], dtype=np.int64)
+        # the last, at -1, is for images that have no class already
+        told = np.array([*(place.get(name, -1) for name in self.classes), -1], dtype=np.int64)
         return Dataset(self.images, told[self.labels], self.ids, classes, self.name, self.split)
 
     def take(self, indices: Iterable[int] | NDArray[np.integer] | slice) -> Dataset:

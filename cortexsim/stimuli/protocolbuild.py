@@ -79,11 +79,14 @@ class _Builder:
         conditions = self._conditions()
         recorded = self._recorded()
         readout, evidence = self._summary(recorded)
-        if readout is not None and all(c.asked[readout] == NOTHING for c in conditions):
-            first = min(c.asked.index(name) for c in conditions for name in {*c.asked} - {NOTHING})
-            with self.located("summary", "readout_ms"):
-                raise ProtocolError("nothing is to be named then; what is asked begins at "
-                                    f"{self.clock.ms(first):g} ms")
+        # with evidence summed, what its last index asks is to be named
+        for key, index in (("readout_ms", readout), ("evidence_ms", max(evidence, default=None))):
+            if index is not None and all(c.asked[index] == NOTHING for c in conditions):
+                first = min(c.asked.index(name) for c in conditions
+                            for name in {*c.asked} - {NOTHING})
+                with self.located("summary", key):
+                    raise ProtocolError("nothing is to be named then; what is asked begins at "
+                                        f"{self.clock.ms(first):g} ms")
         return Protocol(
             name=file.name, description=file.description, citation=file.citation,
             model=file.model, dataset=file.dataset, trials=file.trials, clock=self.clock,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cortexsim import analysis
-from cortexsim.errors import SimulationError
+from cortexsim.errors import RecordingError, SimulationError
 from cortexsim.graph import AreaGraph
 from cortexsim.models import Network, calibrate
 from cortexsim.simulation import simulate
@@ -74,6 +74,8 @@ def test_accuracy_is_about_what_is_asked(recording):
         assert n == (30 if t >= 4 else 0) == answered.sum()
         assert k == (scores[:, t].argmax(1) == asked[:, t])[answered].sum()
     assert analysis.accuracy(recording)["k"].item() == over_time["k"][6]
+    with pytest.raises(RecordingError, match="nothing is asked at 30 ms; possible.*: 40, 50, 60"):
+        analysis.accuracy(recording, 30.0)
     # of summed readouts, what the last one asks
     logs = torch.log_softmax(torch.from_numpy(scores[:, 5:9]).double(), 2).sum(1).numpy()
     assert analysis.accuracy(recording, "evidence")["k"].item() == (

@@ -298,3 +298,11 @@ def test_the_official_cifar(tmp_path: Path) -> None:
     assert test.classes[test.labels[0]] == "cat"
     train = datasets.load("cifar10", "train", root=tmp_path)
     assert len(train) == 47_500
+
+
+def test_labels_among_the_classes_of_a_network() -> None:
+    images = np.zeros((3, 1, 2, 2), np.uint8)
+    data = datasets.Dataset(images, np.arange(3), list("xyz"), tuple("abc"), "made-up", "test")
+    told = data.told_by(("c", "a"))
+    assert told.labels.tolist() == [1, -1, 0] and told.classes == ("c", "a")
+    assert told.told_by(("a", "b")).labels.tolist() == [0, -1, -1]

@@ -170,6 +170,8 @@ def test_no_image_comes_twice_and_seeds_differ() -> None:
     ("{show: sequence, at_ms: 0, images: 3, each_ms: 10, answers: end}\n"
      "summary: {readout_ms: 10}", "p.yaml:6: summary.readout_ms: nothing is to be named then; "
                                   "what is asked begins at 20 ms"),
+    ("{show: sequence, at_ms: 0, images: 3, each_ms: 10, answers: end}\n"
+     "summary: {readout_ms: 30, evidence_ms: [0, 10]}", "p.yaml:6: summary.evidence_ms: nothing "),
     ("{show: target, at_ms: 0, for_ms: 10, images: 3}", "images: for 'show: sequence' only"),
     ("{show: other_0, at_ms: 0, for_ms: 10}", "did you mean 'other_1'"),
     ("{show: sequence, at_ms: 0, images: 3, each_ms: 10}\n"
