@@ -69,7 +69,7 @@ def unshare(network: Network, weights: str = "per-step") -> Network:
     Raises
     ------
     GraphError
-        If `weights` is another word.
+        If `weights` is another word; if a sharing set kept connections apart that are tied.
     """
     if weights != "per-step":
         raise GraphError(f"a network can be unshared to weights 'per-step', not to {weights!r}: "
@@ -147,8 +147,8 @@ def _sources(network: Network, graph: AreaGraph, steps: int) -> dict[str, str]:
                     found[key].add(source)
     for key, sources in found.items():
         if len(sources) > 1:
-            raise GraphError(f"{', '.join(sorted(sources))} cannot be one weight '{key}' again: "
-                             "only weights per step start from trained ones per step")
+            raise GraphError(f"{', '.join(sorted(sources))} have come apart and cannot be one "
+                             f"weight '{key}' again, by a tie, a sharing set or over time")
     return {key: sources.pop() for key, sources in found.items()}
 
 
