@@ -86,7 +86,8 @@ def parameter_count(network: Network, readout_time: int | None = None) -> int:
         Pre-net, post-net, and each weight, scale and shift of a transition that fires
         and whose result can reach the last area at that time, once.
     """
-    graph, time = network.graph, readout_time or network.graph.readout_time
+    graph = network.graph
+    time = graph.readout_time if readout_time is None else readout_time
     sustained = graph.input == "sustained"
     populated = graph.populated(time, [True] + [sustained] * time)
     wanted: list[set[str]] = [set() for _ in range(time)]

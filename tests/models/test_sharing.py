@@ -81,6 +81,13 @@ def test_parameter_counts_of_sets(graph, transitions):
     assert parameter_count(network) == ends + transitions * 2 * CONVOLUTION
 
 
+def test_what_reads_the_drive_itself_counts_no_transition():
+    graph = AreaGraph((Area("A", 4, 8, 8),), (Connection("A", "A"),), image=(2, 8, 8),
+                      readout_time=1)
+    network = Network(graph)
+    assert parameter_count(network, 1) - parameter_count(network, 0) == 2 * CONVOLUTION
+
+
 def test_a_set_has_one_weight_and_lasts_as_long_as_its_uses():
     network = Network(two_states(EARLY))
     assert "early:1" in network.weights and "S1>S1:1@1" not in network.weights
