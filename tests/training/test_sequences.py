@@ -156,3 +156,20 @@ def test_nothing_to_name(uninterrupted):
     network = load(uninterrupted).network
     with pytest.raises(CortexSimError, match="at t = 1 there is nothing to name"):
         evaluate(network, datasets.load("digits-clean", "test"), [1], task=TASK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recurrent", [True, False])
+def test_naming_the_image_before_takes_recurrence(recurrent, tmp_path):
+    graph = AreaGraph.chain(["V1", "V2", "IT"], channels=[16, 24, 32], sizes=[16, 8, 4],
+                            gain=0.5 if recurrent else 1.0, self_transitions=recurrent,
+                            feedback=recurrent, image=(1, 32, 32))
+    settings = Settings(dataset="digits-clean", holdout=0, batch_size=16, epochs=20, device="cpu",
+                        precision="float32", sequence=SequenceTask(4, 3, "previous"))
+    out = train(graph, settings, tmp_path / "x", calibrate_to=11, progress=False)
+    accuracy = load(out).card["test_accuracy"]["digits-clean"]
+    assert list(accuracy) == ["5", "8", "11"]
+    if recurrent:
+        assert min(accuracy.values()) > 0.9
+    else:
+        assert max(accuracy.values()) < 0.2  # chance is 0.1

@@ -22,6 +22,7 @@ from cortexsim.errors import CheckpointError, CortexSimError, DatasetError, Simu
 from cortexsim.graph import AreaGraph
 from cortexsim.models import checkpoint, load
 from cortexsim.stimuli import datasets
+from cortexsim.stimuli.sequences import SequenceTask
 from cortexsim.training import Settings, evaluate, recipes, resume, train
 from cortexsim.training.batches import (
     DEBRIS,
@@ -187,9 +188,10 @@ def test_the_papers_recipe_pads_with_the_mean_colour_and_the_fast_one_with_black
     white = datasets.Dataset(np.full((6, 3, 32, 32), 255, np.uint8), np.zeros(6, np.int64),
                              list("abcdef"), ("white",), "cifar10", "train")
     for mean, outside in ((True, (125, 123, 114)), (False, (0, 0, 0))):
-        images = TrainingImages(white, 0, 0, torch.device("cpu"), pad_with_mean=mean)
+        images = TrainingImages(white, SequenceTask.one_image(3), 0, 0, torch.device("cpu"),
+                                pad_with_mean=mean)
         pixels, _ = images.epoch(0)
-        found = images.batch(pixels, 0, 0)
+        [found] = images.batch(pixels, 0, 0)
         for channel, value in enumerate(outside):
             expected = {-2 + 4 * v / 255 for v in (255, value)}
             assert sorted(set(found[:, channel].flatten().tolist())) == pytest.approx(
@@ -224,7 +226,7 @@ def test_a_part_of_the_images(dataset, tmp_path):
     whole = datasets.load(dataset, "train", holdout=1333)
     part = training_images(Settings(**card["settings"]), None)
     assert part.ids == whole.ids[:16]
-    every = TrainingImages(part, 1333, 0, torch.device("cpu"))
+    every = TrainingImages(part, SequenceTask.one_image(3), 1333, 0, torch.device("cpu"))
     pixels, labels = every.epoch(0)
     # each scan as often as debris has levels, and debris from these scans alone
     assert len(pixels) == len(labels) == len(every) == 16 * (len(DEBRIS) if dataset == "digits"
