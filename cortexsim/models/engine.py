@@ -227,7 +227,7 @@ def _last_layers(network: Network, inputs: dict[Connection, Tensor], group: list
     """
     parts = [inputs[c] for c in group]
     if (len(group) > 1 and network.training and parts[0].device.type == "cpu"
-            and sum(x.nbytes for x in parts) > LARGE):
+            and sum(x.numel() * x.element_size() for x in parts) > LARGE):
         return [x for c in group for x in _last_layers(network, inputs, [c], s)]
     x = _join(parts, 1)
     if network.training:

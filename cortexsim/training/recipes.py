@@ -30,8 +30,6 @@ class Recipe:
         of which is the graph's.
     lower_precision
         Whether to compute in bf16 where the processor has it.
-    channels_last
-        Whether to lay out maps with channels innermost.
     pad_with_mean
         Whether crops of a padded image show the training images' mean colour outside of
         it, where the data set has one; otherwise the data set's own background.
@@ -49,7 +47,6 @@ class Recipe:
     label_smoothing: float
     readouts: int
     lower_precision: bool
-    channels_last: bool
     pad_with_mean: bool
 
     def course(self, highest: float | None = None) -> Callable[[float], float]:
@@ -78,13 +75,11 @@ RECIPES = {
     # He et al. 2015, whose augmentation they use: they subtract the mean, then pad with 0.
     "paper": Recipe("paper", epochs=60, batch_size=64, learning_rate=_steps_of_paper, highest=0.01,
                     momentum=0.9, nesterov=False, weight_decay=1e-4, decay_all=True,
-                    label_smoothing=0.0, readouts=1, lower_precision=False, channels_last=False,
-                    pad_with_mean=True),
+                    label_smoothing=0.0, readouts=1, lower_precision=False, pad_with_mean=True),
     # Consecutive readouts: losses at every second one leave the others worse.
     "fast": Recipe("fast", epochs=24, batch_size=128, learning_rate=_one_cycle, highest=0.1,
                    momentum=0.9, nesterov=True, weight_decay=5e-4, decay_all=False,
-                   label_smoothing=0.1, readouts=3, lower_precision=True, channels_last=True,
-                   pad_with_mean=False),
+                   label_smoothing=0.1, readouts=3, lower_precision=True, pad_with_mean=False),
 }
 
 
