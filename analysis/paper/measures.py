@@ -37,7 +37,7 @@ def _calibrate_as_trained(network: Network, loaded: Loaded, steps: int,
 def generalization(loaded: Loaded, data_root: Path | None) -> pd.DataFrame:
     """Measure readouts on training images, and on test images with the trained statistics held."""
     network, settings = loaded.network, Settings.from_card(loaded.card)
-    times = network.graph.readout_times(network.statistics_limit)
+    times = network.graph.readout_times(loaded.card["calibration"]["steps"])
     data = training_images(settings, data_root)
     trained = evaluate(network, data.take(slice(MEASURED)), times)
     _calibrate_as_trained(network, loaded, network.graph.readout_time, data_root)

@@ -24,15 +24,16 @@ CALIBRATED_STEPS, CALIBRATION_IMAGES = 64, 5000
 
 
 def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
-           data: datasets.Dataset, data_root: Path | None, progress: bool,
-           steps: int, count: int) -> Path:
+           data: datasets.Dataset, data_root: Path | None, progress: bool) -> Path:
     """Calibrate far beyond the trained time, test once, and write the network alone."""
     settings = Settings.from_card(card)
     network.to(memory_format=torch.contiguous_format)
-    steps = int(min(max(steps, network.graph.readout_time), network.weights_limit))
+    usual = {"steps": CALIBRATED_STEPS, "images": CALIBRATION_IMAGES}
+    asked = usual | card.pop("final_calibration", {})
+    steps = int(min(max(asked["steps"], network.graph.readout_time), network.weights_limit))
     write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
-    reached, card["calibration"] = measure_statistics(network, data, settings, steps, count,
-                                                      progress)
+    reached, card["calibration"] = measure_statistics(network, data, settings, steps,
+                                                      asked["images"], progress)
     if reached < network.graph.readout_time:
         raise SimulationError(
             f"activity is infinite or not a number from step {reached + 1} on, before the readout "

@@ -6,7 +6,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from .batches import TrainingImages, calibration_frames, training_images
 from .evaluation import evaluate
 from .finish import CALIBRATED_STEPS, CALIBRATION_IMAGES, dynamics, finish
 from .start import starting_network
-from .state import Position, Settings, interrupts, write_metrics
+from .state import Position, Settings, interrupts, settled, write_metrics
 
 #: Training images of the calibration after each epoch, for the accuracy on held-out images;
 #: fewer than at the end, to be quick.
@@ -74,29 +74,9 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     Interrupted
         If it was interrupted; a checkpoint to go on from is in the folder.
     """
-    recipe = recipes.get(settings.recipe)
     device = devices.device(settings.device)
-    source = datasets.REGISTRY.get(settings.dataset)
-    settings = replace(
-        settings,
-        epochs=recipe.epochs if settings.epochs is None else settings.epochs,
-        batch_size=recipe.batch_size if settings.batch_size is None else settings.batch_size,
-        # the paper's recipe uses all training images
-        holdout=settings.holdout if settings.holdout is not None or source is None
-        else 0 if recipe.name == "paper" else source.holdout,
-        # of each image in a sequence the last, when most is known about it
-        readouts=settings.readouts if settings.readouts is not None
-        else recipe.readouts if settings.sequence is None else 1,
-        precision=devices.precision(settings.precision, device, recipe.lower_precision),
-        device=str(device),
-    )
+    settings = settled(settings, device)
     graph = settings.trained(graph)
-    for key in ("epochs", "batch_size", "readouts", "images"):
-        if getattr(settings, key) is not None and getattr(settings, key) < 1:
-            raise SimulationError(f"{key} must be 1 or more, got {getattr(settings, key)}")
-    if settings.learning_rate is not None and not 0 < settings.learning_rate < float("inf"):
-        raise SimulationError(
-            f"the learning rate must be above 0, got {settings.learning_rate:g}")
     settings.readout_times(graph)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise CheckpointError(
@@ -116,6 +96,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "data": {"dataset": settings.dataset, "training_images": len(data)},
         "dynamics": dynamics(graph),
         "settings": asdict(settings),
+        "final_calibration": {"steps": calibrate_to, "images": calibrate_on},
         **started,
         "command": command,
         "hardware": devices.hardware(device),
@@ -123,13 +104,11 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
                      "python": platform.python_version()},
     }
     with devices.exact(device):
-        return _run(network, card, Position(), {}, data, out, data_root, progress, calibrate_to,
-                    calibrate_on)
+        return _run(network, card, Position(), {}, data, out, data_root, progress)
 
 
 def resume(folder: Path, *, data_root: Path | None = None, device: str | None = None,
-           progress: bool = True, calibrate_to: int = CALIBRATED_STEPS,
-           calibrate_on: int = CALIBRATION_IMAGES) -> Path:
+           progress: bool = True, calibrate_to: int | None = None) -> Path:
     """Go on with a training that was stopped or killed.
 
     The result is the same, bit for bit on one kind of processor, as without the stop.
@@ -144,8 +123,8 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
         By default the one it was on.
     progress
         Whether to show a bar on a terminal.
-    calibrate_to, calibrate_on
-        As in :func:`train`.
+    calibrate_to
+        The last index of the final calibration; by default what the training began with.
 
     Returns
     -------
@@ -163,17 +142,18 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     card = dict(loaded.card)
     if device is not None:
         card["settings"] = {**card["settings"], "device": device}
+    if calibrate_to is not None:
+        card["final_calibration"] = {**card.get("final_calibration", {}), "steps": calibrate_to}
     position = Position(**card.pop("position"))
     settings = Settings.from_card(card)
     data = training_images(settings, data_root)
     with devices.exact(devices.device(settings.device)):
         return _run(loaded.network, card, position, loaded.training, data, loaded.folder,
-                    data_root, progress, calibrate_to, calibrate_on)
+                    data_root, progress)
 
 
 def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],
-         data: datasets.Dataset, out: Path, data_root: Path | None, progress: bool,
-         calibrate_to: int, calibrate_on: int) -> Path:
+         data: datasets.Dataset, out: Path, data_root: Path | None, progress: bool) -> Path:
     settings = Settings.from_card(card)
     assert settings.epochs and settings.batch_size and settings.readouts and settings.precision
     recipe, device = recipes.get(settings.recipe), devices.device(settings.device)
@@ -264,8 +244,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             if interrupted.is_set():
                 raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
                                   f"Go on with: cortexsim train --resume {out}")
-    return finish(network, card, at, out, data, data_root, progress, calibrate_to,
-                  calibrate_on)
+    return finish(network, card, at, out, data, data_root, progress)
 
 
 def _compiled(network: Network) -> Callable[[Any, list[int]], dict[int, Tensor]]:

@@ -13,10 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .. import files
-from ..errors import SimulationError
+import torch
+
+from .. import devices, files
+from ..errors import CheckpointError, SimulationError
 from ..graph import AreaGraph
+from ..stimuli import datasets
 from ..stimuli.sequences import SequenceTask
+from . import recipes
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,13 @@ class Settings:
     def from_card(cls, card: dict[str, Any]) -> Settings:
         """Return the settings that a checkpoint's card holds, or the defaults if it has none."""
         known = card.get("settings", {})
-        sequence = known.get("sequence")
-        return cls(**{**known, "sequence": sequence and SequenceTask(**sequence)})
+        try:
+            sequence = known.get("sequence")
+            return cls(**{**known, "sequence": sequence and SequenceTask(**sequence)})
+        except (TypeError, AttributeError):
+            raise CheckpointError(
+                "the checkpoint's card has settings of a training that this version does not "
+                "know; it may come from a newer one") from None
 
     def task(self, graph: AreaGraph) -> SequenceTask:
         """Return what is shown and asked: one image until the graph's readout time, or more."""
@@ -102,6 +111,35 @@ class Settings:
                     f"{graph.last.name}: show each image for more steps, or delay the answers")
         times = task.times(self.readouts or 1)
         return [t for t in times if graph.last.name in populated[t]]
+
+
+def settled(settings: Settings, device: torch.device) -> Settings:
+    """Fill in what settings leave to the recipe and the data set, and check them.
+
+    Raises
+    ------
+    SimulationError
+        If a setting is out of its range.
+    """
+    recipe, source = recipes.get(settings.recipe), datasets.REGISTRY.get(settings.dataset)
+    # the paper's recipe uses all training images
+    holdout = 0 if recipe.name == "paper" or source is None else source.holdout
+    # of each image in a sequence the last, when most is known about it
+    readouts = recipe.readouts if settings.sequence is None else 1
+    usual: dict[str, Any] = {"epochs": recipe.epochs, "batch_size": recipe.batch_size,
+                             "holdout": holdout, "readouts": readouts}
+    left = {key: value for key, value in usual.items() if getattr(settings, key) is None}
+    settings = replace(
+        settings, **left,
+        precision=devices.precision(settings.precision, device, recipe.lower_precision),
+        device=str(device))
+    for key in ("epochs", "batch_size", "readouts", "images"):
+        if getattr(settings, key) is not None and getattr(settings, key) < 1:
+            raise SimulationError(f"{key} must be 1 or more, got {getattr(settings, key)}")
+    rate = settings.learning_rate
+    if rate is not None and not 0 < rate < float("inf"):
+        raise SimulationError(f"the learning rate must be above 0, got {rate:g}")
+    return settings
 
 
 @dataclass

@@ -246,13 +246,12 @@ def _finished(configuration: Configuration, folder: Path, seed: int) -> bool:
 def _train(configuration: Configuration, folder: Path, seed: int, data_root: Path | None,
            command: str, progress: bool) -> None:
     to = configuration.calibrate_to or configuration.trained.readout_time
-    more: dict[str, Any] = {"data_root": data_root, "progress": progress, "calibrate_to": to,
-                            "calibrate_on": configuration.calibrate_on}
+    more: dict[str, Any] = {"data_root": data_root, "progress": progress}
     if (folder / checkpoint.CARD).exists():
         resume(folder, device=configuration.settings.device, **more)
     else:
         train(configuration.graph, replace(configuration.settings, seed=seed), folder,
-              command=command, **more)
+              command=command, calibrate_to=to, calibrate_on=configuration.calibrate_on, **more)
 
 
 def _measure(folder: Path, name: str, measure: Measure, data_root: Path | None) -> None:

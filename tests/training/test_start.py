@@ -45,7 +45,7 @@ def test_a_training_starts_from_the_weights_and_resumes_without_them(first, tmp_
     for key, value in begun.network.weights.items():
         assert torch.equal(value, source.network.weights[key.split("@")[0]])
     shutil.rmtree(first)
-    resume(tmp_path / "second", calibrate_to=3)
+    resume(tmp_path / "second")
     card = load(tmp_path / "second").card
     assert card["init"]["sha256"] == source.sha256 and "position" not in card
 

@@ -280,3 +280,8 @@ def test_the_papers_recipe_holds_no_image_out(tmp_path, monkeypatch):
         with pytest.raises(ZeroDivisionError):
             train(GRAPH, Settings(dataset="digits", recipe=recipe, device="cpu"), tmp_path / "x")
     assert seen == [0, 137]
+
+
+def test_settings_of_a_newer_version_are_named_as_such():
+    with pytest.raises(CheckpointError, match="may come from a newer one"):
+        Settings.from_card({"settings": {"dataset": "digits", "telepathy": True}})
