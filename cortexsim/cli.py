@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
@@ -151,7 +152,12 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
                            command=terminal.command())
     click.echo(cli_networks.accuracies(folder))
     click.echo(f"network    {folder}")
-    trained = training.Settings.from_card(checkpoint.read_card(folder))
+    found = checkpoint.load(folder)
+    trained = training.Settings.from_card(found.card)
+    if found.network.weights_limit < math.inf:
+        click.echo(f"it ends    at step {found.network.steps}, since it has parameters of its own "
+                   "for each step; write a protocol of at most as many")
+        return
     protocol = "digit_sequence" if trained.sequence else "backward_mask"
     click.echo(f"run it     cortexsim run {protocol} --model {folder}")
 

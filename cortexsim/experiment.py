@@ -141,7 +141,8 @@ def load_images(
     if not isinstance(name, str):
         raise SimulationError(f"network '{model.name}' does not say which images it was trained "
                               "on: give a data set with --dataset")
-    advice = f"choose images it was trained for{f', such as {own}' if own != name else ''}"
+    example = "" if own in (None, name) else f", such as {own}"
+    advice = f"choose images it was trained for{example}"
     source, graph = datasets.REGISTRY.get(name), model.network.graph
     # before the images are loaded, which may be a long download
     if source is not None and not graph.takes(source.shape):
@@ -275,4 +276,4 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+    return "x".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]}xHxW of any size"

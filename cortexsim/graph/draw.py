@@ -169,8 +169,8 @@ def _areas(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:
         size = min(13, 13 * 14 / max(len(area.name), 1))
         axes.text(sheet.x, y + 0.1, area.name, size=size, weight="bold", ha="center",
                   va="center", color=_INK, zorder=4)
-        axes.text(sheet.x, y - 0.13, _shape(area.shape), size=9, ha="center", va="center",
-                  color=_FAINT, zorder=4)
+        axes.text(sheet.x, y - 0.13, _shape(area.shape) + ", ReLU" * (area.activation == "relu"),
+                  size=9, ha="center", va="center", color=_FAINT, zorder=4)
     low, high = sheet.y, sheet.y + (len(graph.areas) - 1) * _PITCH
     _line(axes, [(sheet.x, low - 0.62), (sheet.x, low - height / 2)], _FAINT)
     _line(axes, [(sheet.x, high + height / 2), (sheet.x, high + 0.55)], _FAINT)
@@ -183,7 +183,7 @@ def _areas(axes: Axes, graph: AreaGraph, sheet: _Sheet) -> None:
 
 def _shape(shape: Sequence[int]) -> str:
     if len(shape) == 1:
-        return f"{shape[0]} channels"
+        return f"{shape[0]} channel{'s' * (shape[0] > 1)}"
     channels, height, width = shape
     return f"{channels} \N{MULTIPLICATION SIGN} {height}\N{MULTIPLICATION SIGN}{width}"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import GraphError
+from .validate_parts import InvalidPartError
 
 if TYPE_CHECKING:
     from .core import AreaGraph
@@ -102,6 +103,32 @@ def _after(size: int, pre_net: PreNet) -> int:
     """Return what a pre-net of given strides makes of a size."""
     convolved = -(-size // (pre_net.stride or 1))
     return -(-convolved // pre_net.pool)
+
+
+def check_ways(graph: AreaGraph) -> None:
+    """See that all ways to an area without a fixed size have the same strides in all.
+
+    Then, and only then, images of any size bring maps of one size to it.
+
+    Raises
+    ------
+    GraphError
+        With the connection that brings another size.
+    """
+    strides, reached = {graph.first.name: 1}, [graph.first.name]
+    for here in reached:  # grows as areas are found
+        for position, c in enumerate(graph.connections):
+            if c.source != here:
+                continue
+            made = strides[here] * (c.stride or 1)
+            known = strides.setdefault(c.target, made)
+            if known != made:
+                raise InvalidPartError(
+                    f"{c.name}: it brings maps of 1/{made} of the first area's size to "
+                    f"'{c.target}', which has 1/{known} by another way; the strides of all ways "
+                    "to an area must have the same product", ("connections", position))
+            if c.target not in reached:
+                reached.append(c.target)
 
 
 def for_image(graph: AreaGraph, height: int, width: int) -> AreaGraph:

@@ -54,7 +54,8 @@ def describe(graph: AreaGraph) -> str:
     """Say in a few lines what the matrix does not show."""
     areas = ", ".join(f"{a.name} {by(a.shape)}" + (" ReLU" if a.activation == "relu" else "")
                       for a in graph.areas)
-    image = by(graph.image) if len(graph.image) > 1 else f"{graph.image[0]} channels, any size"
+    image = (by(graph.image) if len(graph.image) > 1
+             else f"{_count(range(graph.image[0]), 'channel')}, any size")
     lines = [
         f"{graph.name or 'area graph'}: {_count(graph.areas, 'area')}, "
         f"{_count(graph.connections, 'connection')}",

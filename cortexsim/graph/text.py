@@ -61,8 +61,7 @@ def _build(document: yamlio.Document) -> AreaGraph:
             _at(document, ("connections", i), partial(_connection, entry))
             for i, entry in enumerate(read.connections)
         ]
-    sharing = [_at(document, ("sharing", name), partial(_sharing_set, document, name, uses))
-               for name, uses in read.sharing.items()]
+    sharing = [_sharing_set(document, name, uses) for name, uses in read.sharing.items()]
     return _at(document, (), lambda: AreaGraph(
         tuple(areas), tuple(connections), image=tuple(read.image), input=read.input,
         weights=read.weights, readout_time=read.readout_time, pre_net=pre_net,
@@ -92,9 +91,9 @@ def _connection(read: ConnectionText) -> Connection:
 
 
 def _sharing_set(document: yamlio.Document, name: str, uses: list[UseText]) -> SharingSet:
-    return SharingSet(name, tuple(
-        _at(document, ("sharing", name, i), partial(Use, **use.model_dump()))
-        for i, use in enumerate(uses)))
+    made = tuple(_at(document, ("sharing", name, i), partial(Use, **use.model_dump()))
+                 for i, use in enumerate(uses))
+    return _at(document, ("sharing", name), partial(SharingSet, name, made))
 
 
 def _by_rule(read: GraphText, document: yamlio.Document) -> list[Connection]:

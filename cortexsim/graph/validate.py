@@ -33,6 +33,8 @@ def check_graph(graph: AreaGraph) -> None:
             _check_ends(graph, connection)
         except GraphError as problem:
             raise InvalidPartError(str(problem), ("connections", position)) from None
+    if len(graph.image) == 1:
+        geometry.check_ways(graph)
     _check_duplicates(graph)
     _check_ties(graph)
     sharing.check(graph)

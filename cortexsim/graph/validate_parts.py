@@ -137,6 +137,9 @@ def _check_kernels(connection: Connection) -> None:
         raise InvalidPartError(f"{name}: a kernel must be odd, as 3 or [1, 3, 1], got {kernel}")
     if isinstance(kernel, tuple) and len(kernel) != layers:
         raise InvalidPartError(f"{name}: {len(kernel)} kernels for {layers} layers")
+    if not layers and kernel != 3:
+        raise InvalidPartError(f"{name}: kernel {kernel} has nothing to act on, "
+                               f"'{connection.transition}' has no convolutions; leave it out")
     if connection.stride is not None and not is_count(connection.stride):
         raise InvalidPartError(f"{name}: stride must be 1 or more, got {connection.stride!r}")
     if connection.stride_layer not in range(1, max(layers, 1) + 1):

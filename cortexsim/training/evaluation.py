@@ -88,6 +88,13 @@ def _check(network: Network, times: Sequence[int]) -> None:
     if not times or min(times) < 0 or max(times) > MAX_TIME:
         raise SimulationError(f"readout times are 0 to {MAX_TIME:,} steps, "
                               f"got {', '.join(map(str, times)) or 'none'}")
+    if max(times) > network.weights_limit:
+        graph = network.graph
+        shared = all(graph.weight_sharing(c) == "shared" for c in graph.connections)
+        raise SimulationError(
+            f"a readout at t = {max(times)}? the network has "
+            f"{'scales and shifts' if shared else 'weights'} of its own for each step, and they "
+            f"end at t = {network.steps}; read earlier" + ", or use --beyond last" * shared)
     limit = network.statistics_limit
     if network.beyond == "error" and max(times) > limit:
         has = f"is calibrated to t = {limit}" if limit >= 0 else "is not calibrated"

@@ -211,3 +211,38 @@ def test_one_area():
         net.area("V9")
     with refused("nothing reaches the last area 'V1'"):
         AreaGraph((V1,), (), input="onset")
+
+
+def test_strides_of_all_ways_to_an_area_without_a_size_agree() -> None:
+    """Else the first image of any size would find maps that cannot be added."""
+    text = """
+areas: {A: [4], B: [4], C: [4]}
+connections:
+  - {from: A, to: B, stride: 2}
+  - {from: B, to: C, stride: STRIDE}
+  - {from: A, to: C, stride: 4}
+image: [1]
+readout_time: 2
+"""
+    AreaGraph.from_text(text.replace("STRIDE", "2"))
+    with pytest.raises(GraphError, match="B>C: it brings maps of 1/6 .* 'C', which has 1/4"):
+        AreaGraph.from_text(text.replace("STRIDE", "3"))
+    lateral = "{areas: {A: [4]}, connections: [{from: A, to: A, stride: 2}], image: [1]}"
+    with pytest.raises(GraphError, match="A>A: it brings maps of 1/2"):
+        AreaGraph.from_text(lateral)
+
+
+def test_a_kernel_where_there_is_no_convolution_is_refused():
+    with pytest.raises(GraphError, match="kernel 5 has nothing to act on"):
+        Connection("A", "B", "max_pool", kernel=5)
+
+
+def test_a_bad_step_of_a_sharing_set_has_its_line_once():
+    text = """areas: {A: [4, 8, 8]}
+connections: [{from: A, to: A}]
+image: [1, 8, 8]
+sharing: {early: [{from: A, to: A, steps: 0}]}
+"""
+    with pytest.raises(GraphError) as error:
+        AreaGraph.from_text(text, "mine.yaml")
+    assert str(error.value).count("mine.yaml") == 1
