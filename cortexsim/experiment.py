@@ -215,9 +215,10 @@ def prepare(
         asked = replace(asked, areas=None if areas == ("all",) else areas)
     record = replace(asked, reduce=reduce or asked.reduce)
     record.choose_areas(loaded.network.graph.names)
-    readout_ms = readout_instead(loaded.network.graph, protocol, loaded.name)
     images = load_images(loaded, dataset or (None if model else protocol.dataset),
                          data_root=data_root, seed=seed, foreign=dataset is not None)
+    # after what may fail: it may warn, and an error stands alone
+    readout_ms = readout_instead(loaded.network.graph, protocol, loaded.name)
     return Experiment(protocol, loaded, images, record, seed,
                       protocol.trials if trials is None else trials, str(on),
                       devices.precision(precision, on), readout_ms)

@@ -441,3 +441,14 @@ def test_train_from_a_trained_network(folder, tiny):
     fails("train --init own --weights shared", "cannot be one weight", "again")
     fails("train --init own --readout-time 4", "belong to the steps 1 to 3")
     fails("train --init nobody", "unknown network 'nobody'")
+
+
+def test_what_a_folded_network_cannot_do(folder):
+    """Advice leads somewhere: its weights end, so no calibration reaches further."""
+    works("fold preact-resnet20 --out folded")
+    fails("run flashed --model folded", "folded' does not say which images it was trained on")
+    error = fails("evaluate folded --dataset digits", "takes images of 3xHxW of any size")
+    assert "None" not in error
+    works("fold preact-resnet20 --dataset digits --out digits")
+    error = fails("evaluate digits --times 9,10", "weights of its own", "they end at t = 9")
+    assert "calibrate" not in error and "--beyond" not in error
