@@ -7,7 +7,8 @@ All savings are exact up to the order of floating-point sums:
 - the last layers of all transitions into one area are one convolution over their
   joined inputs, except over large maps in training on a processor;
 - outside training, a normalization is folded into the convolution before it;
-- in training, convolutions of large strides skip the gaps (see ``strided``).
+- in training, convolutions of large strides skip the gaps (see ``strided``), and few
+  channels are normalized several pixels at a time (see ``narrow``).
 
 The first two are for transitions that normalize before they convolve (``brc``,
 ``brd``); those that normalize afterwards (``cbr``) are applied one by one.

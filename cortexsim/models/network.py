@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, GraphError
 from ..graph import AreaGraph, Connection, sharing
-from . import engine, normalization
+from . import engine, narrow, normalization
 from .ends import PostNet, PreNet
 from .engine import State
 from .frames import Frames, by_index
@@ -202,7 +202,7 @@ class Network(nn.Module):
         if not net.normalize:
             pass
         elif self.training:
-            x = F.batch_norm(x, None, None, net.scale, net.shift, training=True, eps=EPSILON)
+            x = narrow.batch_norm(x, net.scale, net.shift, EPSILON)
         else:
             scale, shift = self.statistics.scale_shift(last, t)
             x = _affine(x, net.scale * scale, net.scale * shift + net.shift)
@@ -298,7 +298,7 @@ class Network(nn.Module):
                  if (pair := self.affine.at(site, index, self.beyond)) is not None]
         scale, shift = ((_join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs]))
                         if pairs else (None, None))
-        return F.batch_norm(x, None, None, scale, shift, training=True, eps=EPSILON)
+        return narrow.batch_norm(x, scale, shift, EPSILON)
 
 
 def _join(tensors: Sequence[Tensor]) -> Tensor:

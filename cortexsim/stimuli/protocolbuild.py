@@ -155,7 +155,9 @@ class _Builder:
                 continue
             task = self._task(row, entry, places)
             pictures = [TARGET, *(f"other_{k}" for k in range(1, task.images))]
-            spans += [(start + k * task.steps, start + (k + 1) * task.steps, picture, row)
+            ends = [start + (k + 1) * task.steps for k in range(task.images)]
+            ends[-1] += task.delay  # as in training, the last stays on until it is answered
+            spans += [(start + k * task.steps, min(ends[k], self.last + 1), picture, row)
                       for k, picture in enumerate(pictures)]
             named = [task.asked(t - start) if t >= start else None for t in range(self.last + 1)]
             asked = [NOTHING if place is None else pictures[place] for place in named]

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cortexsim.graph import AreaGraph, PreNet
-from cortexsim.models import Network, engine, strided, transitions
+from cortexsim.models import Network, engine, narrow, strided, transitions
 
 
 @settings(max_examples=60, deadline=None)
@@ -29,6 +29,40 @@ def test_large_strides_equal_torch(kernel, stride, height, width, deconvolution)
     direction = torch.randn_like(values[0])
     torch.testing.assert_close(*(torch.autograd.grad(value, (x, weight), direction)
                                  for value in values))
+
+
+@settings(max_examples=40, deadline=None)
+@given(batch=st.integers(1, 6), channels=st.integers(1, 41), height=st.integers(1, 9),
+       width=st.integers(1, 9), learned=st.booleans(), far=st.sampled_from([0, 1000]))
+def test_few_channels_are_normalized_as_by_torch(batch, channels, height, width, learned, far):
+    assume(batch * height * width > 1)  # torch refuses a single number
+    random = torch.Generator().manual_seed(0)
+    shape = (batch, channels, height, width)
+    x = torch.randn(shape, generator=random, dtype=torch.float64) + far
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    inputs = [x]
+    if learned:
+        inputs += [torch.randn(channels, generator=random, dtype=torch.float64,
+                               requires_grad=True) for _ in "ab"]
+    weight, bias = inputs[1:] or (None, None)
+    values = [torch.nn.functional.batch_norm(x, None, None, weight, bias, training=True),
+              narrow.batch_norm(x, weight, bias, 1e-5)]
+    torch.testing.assert_close(*values)
+    direction = torch.randn(shape, generator=random, dtype=torch.float64)
+    for one, other in zip(*(torch.autograd.grad(value, inputs, direction) for value in values),
+                          strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+    values[1].relu_()  # as the engine does it
+
+
+def test_pixels_are_taken_together_where_it_helps():
+    def count(channels: int, size: int) -> int:
+        x = torch.zeros(2, channels, size, size)
+        return narrow.together(x.contiguous(memory_format=torch.channels_last))
+
+    assert [count(n, 8) for n in (8, 12, 24, 40)] == [4, 8, 4, 4]
+    assert [count(n, 8) for n in (16, 32, 64, 76)] == [1, 1, 1, 1]
+    assert count(8, 1) == 2 and narrow.together(torch.zeros(2, 8, 8, 8)) == 1
 
 
 def gradients(network: Network) -> list[torch.Tensor]:

@@ -45,7 +45,7 @@ def test_a_recorded_sequence_equals_a_plain_loop(recording, network, pictures):
 def test_labels_of_what_is_on_and_of_what_is_asked(recording, pictures):
     images, movie = pictures(30), Movie(PREVIOUS, pictures(30), 5)
     shown = ["nothing", *[name for name in ("target", "other_1", "other_2") for _ in "ab"],
-             "nothing", *["white_noise"] * 3]
+             "other_2", *["white_noise"] * 3]
     asked = ["nothing"] * 4 + ["target"] * 2 + ["other_1"] * 5
     condition = PREVIOUS.conditions[0]
     for trial in range(30):
@@ -86,7 +86,7 @@ def test_tables_and_figure_say_what_is_asked(recording, tmp_path):
     table = analysis.tables(recording)
     assert table.accuracy[["step", "shown", "asked"]].to_numpy().tolist() == [
         [4, "other_1", "target"], [5, "other_2", "target"], [6, "other_2", "other_1"],
-        [7, "nothing", "other_1"], [10, "white_noise", "other_1"]]
+        [7, "other_2", "other_1"], [10, "white_noise", "other_1"]]
     assert "asked" in str(table)
     analysis.save(analysis.figure(recording), tmp_path / "x.png")
 

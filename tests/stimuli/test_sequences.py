@@ -107,6 +107,13 @@ def test_a_protocol_shows_other_images_after_the_target() -> None:
     assert onsets == [2, 4, 6, 8, 11]
     assert PROTOCOL.others == 3
     assert "..TT11223333" not in PROTOCOL.describe() and "..TT112233." in PROTOCOL.describe()
+    late = Protocol.from_text(HEAD + (
+        "timeline: [{show: sequence, images: 3, at: {steps: 0}, each: {steps: 2}, "
+        "delay: {steps: 3}}]\n"))
+    task = SequenceTask(3, 2, delay=3)
+    shown = late.timeline(late.conditions[0])[: task.end + 1]
+    # as in training: the last image stays on until it is named
+    assert shown == [names[task.shown(t)] for t in range(task.end + 1)]
     plain = Protocol.from_text(HEAD + "timeline: [{show: target, at_ms: 0, until: end}]\n")
     assert plain.others == 0 and set(plain.conditions[0].asked) == {"target"}
 
