@@ -58,7 +58,8 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
     PROTOCOL is a YAML file, or the name of one that comes along: backward_mask, flashed,
-    readout_time or digit_sequence. What is in brackets below holds unless you say otherwise.
+    readout_time, first_steps or digit_sequence. What is in brackets below holds unless
+    you say otherwise.
     """
     from . import experiment
 
@@ -156,7 +157,7 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
     trained = training.Settings.from_card(found.card)
     if found.network.weights_limit < math.inf:
         click.echo(f"it ends    at step {found.network.steps}, since it has parameters of its own "
-                   "for each step; write a protocol of at most as many")
+                   "for each step; run first_steps, or a protocol of at most as many")
         return
     protocol = "digit_sequence" if trained.sequence else "backward_mask"
     click.echo(f"run it     cortexsim run {protocol} --model {folder}")

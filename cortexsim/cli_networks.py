@@ -97,7 +97,8 @@ def calibrate(checkpoint: str, steps: int, images: int | None, seed: int | None,
 @click.option("--weights", type=options.FOLDER,
               help="File of its weights: PyTorch's state_dict, or safetensors [random ones].")
 @click.option("--dataset", callback=terminal.filled,
-              help="The images it names: digits or cifar10 [ImageNet's, if it has 1000 classes].")
+              help="The images it names: digits, digits-clean or cifar10 [ImageNet's, if it has "
+                   "1000 classes].")
 @click.option("--seed", type=Whole(min=0), default=0, help="Of random weights.")
 @click.option("--out", type=options.FOLDER, help="A new folder for the checkpoint [runs/RESNET-N].")
 def fold(resnet: str, weights: Path | None, dataset: str | None, seed: int,

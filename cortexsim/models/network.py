@@ -179,7 +179,15 @@ class Network(nn.Module):
         -------
         Tensor
             Shape (batch, *shape of the first area).
+
+        Raises
+        ------
+        GraphError
+            If the images do not fit the graph.
         """
+        if not self.graph.takes(frame.shape[1:]):
+            raise GraphError(f"the network takes images of shape {list(self.graph.image)} "
+                             f"(channels, height, width), got {list(frame.shape[1:])}")
         result: Tensor = self.pre_net(frame, self.normalize, layers)
         return result
 

@@ -157,6 +157,8 @@ def test_sizes_are_free_only_where_all_are():
         AreaGraph(graph.areas, graph.connections, image=(3, 8, 8), input="onset", readout_time=2)
     with pytest.raises(GraphError, match="takes images of 8x8, not 9x9"):
         graph.for_image(8, 8).for_image(9, 9)
+    with pytest.raises(GraphError, match=r"takes images of shape \[3\] .* got \[1, 8, 8\]"):
+        network(images(2, 1, 8, 8))
 
 
 def free(*connections: Connection, areas: str = "AB", **options) -> AreaGraph:
@@ -167,9 +169,9 @@ def free(*connections: Connection, areas: str = "AB", **options) -> AreaGraph:
 @pytest.mark.parametrize("graph", [
     # a stride that leaves gaps between the windows of its kernel
     free(Connection("A", "B", kernel=(1, 3), stride=2), Connection("B", "B")),
-    # last layers of one stride, from maps of different sizes
+    # last layers that carry the stride, from maps of different sizes
     free(Connection("A", "B", stride=2), Connection("A", "C", stride=3),
-         Connection("B", "D", stride=2, stride_layer=2),
+         Connection("B", "D", stride=3, stride_layer=2),
          Connection("C", "D", stride=2, stride_layer=2), areas="ABCD"),
 ], ids=["gaps", "sizes"])
 def test_areas_of_any_size_are_trained_and_run_as_those_of_one(graph):

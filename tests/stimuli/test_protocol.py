@@ -64,7 +64,8 @@ def test_shipped_protocols(path: Path) -> None:
     assert protocol.dataset == "digits"
     sequence = path.stem == "digit_sequence"
     assert protocol.model == ("digits-sequence" if sequence else "digits-leaky")
-    assert protocol.duration_steps == (12 if sequence else 30)
+    assert protocol.duration_steps == {"digit_sequence": 12, "first_steps": 10}.get(
+        path.stem, 30)
     assert protocol.readout_index is not None
     assert protocol.to_text() == path.read_text(encoding="utf-8")
     assert Protocol.from_text(protocol.to_text()) == protocol
