@@ -19,10 +19,6 @@ from .errors import CheckpointError, DatasetError, unknown
 from .models import PreActResNet, checkpoint, fold
 from .stimuli import datasets
 
-#: ResNets by name: from (classes, image channels) to a module. The number of a
-#: pre-activation one counts its layers, as He et al. 2016 do.
-RESNETS: dict[str, Callable[[int, int], nn.Module]] = {}
-
 #: Of the pixels that torchvision's pretrained networks take.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -38,10 +34,12 @@ def _preact(blocks: int, classes: int, channels: int) -> nn.Module:
     return PreActResNet((blocks,) * 3, classes=classes, image_channels=channels)
 
 
-for _name in ("resnet18", "resnet34", "resnet50"):
-    RESNETS[_name] = partial(_torchvision, _name)
-for _blocks in (3, 5, 7, 9, 18):
-    RESNETS[f"preact-resnet{6 * _blocks + 2}"] = partial(_preact, _blocks)
+#: ResNets by name: from (classes, image channels) to a module. The number of a
+#: pre-activation one counts its layers, as He et al. 2016 do.
+RESNETS: dict[str, Callable[[int, int], nn.Module]] = {
+    **{name: partial(_torchvision, name) for name in ("resnet18", "resnet34", "resnet50")},
+    **{f"preact-resnet{6 * blocks + 2}": partial(_preact, blocks) for blocks in (3, 5, 7, 9, 18)},
+}
 
 
 def convert(name: str, out: Path, *, weights: Path | None = None, dataset: str | None = None,
@@ -140,8 +138,8 @@ def _shape(tensors: dict[str, Tensor], name: str, path: Path | None, dataset: st
             raise CheckpointError(f"{path}: has no {missing}, so it is no {name}") from None
     if dataset is None:
         return 3, 1000 if name.startswith("resnet") else 10
-    # digits and CIFAR-10 both have ten classes
-    return datasets.REGISTRY[dataset].shape[0], 10
+    source = datasets.REGISTRY[dataset]
+    return source.shape[0], len(source.classes)
 
 
 def _class_names(classes: int, dataset: str | None) -> list[str]:

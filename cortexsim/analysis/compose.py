@@ -163,13 +163,9 @@ def _over_time(
     asked = None
     if schema.ASKED in recording.data_vars and not by:
         asked = rec.presentations(recording, of=schema.ASKED)
-    first, last = settings.evidence_ms or (1.0, 0.0)
-    # not where a folded ResNet, for one, has nothing to read any more
-    readable = any(first <= time <= last for time in psychometrics.readout_times(recording))
-    evidence = settings.evidence_ms if readable else None
     figures.accuracy_over_time(
-        ax, data, by, chance=chance, readout_ms=readout, evidence_ms=evidence,
-        asked=asked,
+        ax, data, by, chance=chance, readout_ms=readout,
+        evidence_ms=psychometrics.evidence_window(recording), asked=asked,
     )
     ax.set_title(title, pad=PAD)
 

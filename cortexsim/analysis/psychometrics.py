@@ -120,6 +120,18 @@ def labelled(recording: xr.DataTree) -> bool:
     return bool((recording[label] >= 0).any())
 
 
+def evidence_window(recording: xr.DataTree) -> tuple[float, float] | None:
+    """Return first and last ms of the protocol's evidence; None without, or if nothing is in it.
+
+    A folded ResNet, for one, may have nothing to read any more by then.
+    """
+    window = read_settings(recording).evidence_ms
+    if window is None or not any(window[0] <= time <= window[1]
+                                 for time in readout_times(recording)):
+        return None
+    return window
+
+
 def readout_times(recording: xr.DataTree) -> list[float]:
     """Return the times in ms at which some trial's last area is populated, and is asked for.
 

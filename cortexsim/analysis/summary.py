@@ -96,9 +96,10 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     if not by:
         accuracy = _over_time(recording, readout)
         caption = f"Accuracy over readout time (* the summary's, {readout:g} ms)"
-    first, last = settings.evidence_ms or (1.0, 0.0)
-    if any(first <= time <= last for time in psychometrics.readout_times(recording)):
-        summed = psychometrics.accuracy(recording, (first, last), by=by)
+    evidence = psychometrics.evidence_window(recording)
+    if evidence is not None:
+        first, last = evidence
+        summed = psychometrics.accuracy(recording, evidence, by=by)
         caption += f", and with evidence summed from {first:g} to {last:g} ms"
         if by:
             accuracy = accuracy.assign(

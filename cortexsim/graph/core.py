@@ -118,8 +118,7 @@ class AreaGraph:
         Raises
         ------
         GraphError
-            If the graph has other sizes of its own, or two connections bring different
-            sizes to one area.
+            If the graph has other sizes of its own, or nothing leads to an area.
         """
         return geometry.for_image(self, height, width)
 

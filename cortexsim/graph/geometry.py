@@ -38,23 +38,24 @@ def stride(graph: AreaGraph, connection: Connection) -> tuple[int, int]:
         if any(-(-max(pair) // given) != min(pair) for pair in pairs):
             raise GraphError(
                 f"{connection.name}: a stride of {given} does not join "
-                f"{_by(source.shape)} ({source.name}) and {_by(target.shape)} ({target.name})"
+                f"{by(source.shape[1:])} ({source.name}) and {by(target.shape[1:])} ({target.name})"
             )
         return given, given
     rows, columns = (join(*pair) for pair in pairs)
     if rows is None or columns is None:
         large, small = sorted((source.shape, target.shape), key=lambda shape: -shape[1] * shape[2])
         raise GraphError(
-            f"{connection.name}: no stride joins {_by(source.shape)} ({source.name}) "
-            f"and {_by(target.shape)} ({target.name}); with stride k the "
+            f"{connection.name}: no stride joins {by(source.shape[1:])} ({source.name}) "
+            f"and {by(target.shape[1:])} ({target.name}); with stride k the "
             f"smaller size must be the larger one divided by k, rounded up, as in "
-            f"{_by(large)} and {_nearest(large[1], small[1])}x{_nearest(large[2], small[2])}"
+            f"{by(large[1:])} and {_nearest(large[1], small[1])}x{_nearest(large[2], small[2])}"
         )
     return rows, columns
 
 
-def _by(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape[-2:]))
+def by(sizes: Sequence[int]) -> str:
+    """Write sizes as text: ``64x32x32``."""
+    return "x".join(map(str, sizes))
 
 
 def _nearest(large: int, small: int) -> int:
@@ -85,15 +86,16 @@ def pre_net_stride(graph: AreaGraph) -> tuple[int, int]:
         made = tuple(_after(size, graph.pre_net) for size in graph.image[1:])
         if made != area.shape[1:]:
             raise GraphError(
-                f"the pre-net makes {_by(made)} of the image, {_by(graph.image)} (stride {given}, "
-                f"pool {pool}); the first area '{area.name}' has {_by(area.shape)}"
+                f"the pre-net makes {by(made)} of the image, {by(graph.image[1:])} "
+                f"(stride {given}, pool {pool}); the first area '{area.name}' has "
+                f"{by(area.shape[1:])}"
             )
         return given, given
     rows, columns = (join(*pair) for pair in pairs)
     if rows is None or columns is None:
         raise GraphError(
-            f"no stride joins the image, {_by(graph.image)}, and the first area '{area.name}', "
-            f"{_by(area.shape)}; the nearest sizes that fit are "
+            f"no stride joins the image, {by(graph.image[1:])}, and the first area '{area.name}', "
+            f"{by(area.shape[1:])}; the nearest sizes that fit are "
             f"{'x'.join(str(_nearest(*pair)) for pair in pairs)}"
         )
     return rows, columns
@@ -105,17 +107,19 @@ def _after(size: int, pre_net: PreNet) -> int:
     return -(-convolved // pre_net.pool)
 
 
-def check_ways(graph: AreaGraph) -> None:
-    """See that all ways to an area without a fixed size have the same strides in all.
+def ways(graph: AreaGraph) -> dict[str, int]:
+    """Return the product of the strides on the way from the first area to each other.
 
-    Then, and only then, images of any size bring maps of one size to it.
+    It must be the same on all ways to an area without a fixed size: then, and only then,
+    images of any size bring maps of one size to it. Areas that nothing reaches are absent.
 
     Raises
     ------
     GraphError
         With the connection that brings another size.
     """
-    strides, reached = {graph.first.name: 1}, [graph.first.name]
+    strides = {graph.first.name: 1}
+    reached = list(strides)
     for here in reached:  # grows as areas are found
         for position, c in enumerate(graph.connections):
             if c.source != here:
@@ -129,32 +133,24 @@ def check_ways(graph: AreaGraph) -> None:
                     "to an area must have the same product", ("connections", position))
             if c.target not in reached:
                 reached.append(c.target)
+    return strides
 
 
 def for_image(graph: AreaGraph, height: int, width: int) -> AreaGraph:
     """Give every area its size; see :meth:`AreaGraph.for_image`."""
     if len(graph.image) > 1:
         if graph.image[1:] != (height, width):
-            raise GraphError(f"the graph takes images of {_by(graph.image)}, not {height}x{width}")
+            raise GraphError(f"the graph takes images of {by(graph.image[1:])}, not "
+                             f"{height}x{width}")
         return graph
-    sizes = {graph.first.name: tuple(_after(size, graph.pre_net) for size in (height, width))}
-    reached = [graph.first.name]
-    for here in reached:  # grows as areas are found
-        for c in graph.connections:
-            made = tuple(-(-size // (c.stride or 1)) for size in sizes[here])
-            if c.source == here and sizes.setdefault(c.target, made) != made:
-                raise GraphError(
-                    f"{c.name} brings {_by(made)} to '{c.target}', which has "
-                    f"{_by(sizes[c.target])} by another way, for images of {height}x{width}"
-                )
-            if c.source == here and c.target not in reached:
-                reached.append(c.target)
-    lost = [name for name in graph.names if name not in sizes]
+    strides = ways(graph)
+    lost = [name for name in graph.names if name not in strides]
     if lost:
         raise GraphError(f"no connections lead from '{graph.first.name}' to '{lost[0]}', so that "
                          "its size does not follow from the image's: leave it out, or connect it")
-    areas = [replace(area, height=sizes[area.name][0], width=sizes[area.name][1])
-             for area in graph.areas]
+    rows, columns = (_after(size, graph.pre_net) for size in (height, width))
+    areas = [replace(area, height=-(-rows // strides[area.name]),
+                     width=-(-columns // strides[area.name])) for area in graph.areas]
     return replace(graph, areas=tuple(areas), image=(*graph.image, height, width))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence, Sized
+from collections.abc import Sized
 from typing import TYPE_CHECKING
 
 from . import geometry
@@ -52,9 +52,10 @@ def as_text(graph: AreaGraph) -> str:
 
 def describe(graph: AreaGraph) -> str:
     """Say in a few lines what the matrix does not show."""
-    areas = ", ".join(f"{a.name} {by(a.shape)}" + (" ReLU" if a.activation == "relu" else "")
-                      for a in graph.areas)
-    image = (by(graph.image) if len(graph.image) > 1
+    areas = ", ".join(
+        f"{a.name} {geometry.by(a.shape)}" + (" ReLU" if a.activation == "relu" else "")
+        for a in graph.areas)
+    image = (geometry.by(graph.image) if len(graph.image) > 1
              else f"{_count(range(graph.image[0]), 'channel')}, any size")
     lines = [
         f"{graph.name or 'area graph'}: {_count(graph.areas, 'area')}, "
@@ -65,11 +66,6 @@ def describe(graph: AreaGraph) -> str:
         + ("" if graph.post_net == type(graph).post_net else f" by {graph.post_net}"),
     ]
     return "\n".join(lines + [f"note     {note}" for note in notes(graph)])
-
-
-def by(shape: Sequence[int]) -> str:
-    """Write a shape as text: ``64x32x32``."""
-    return "x".join(map(str, shape))
 
 
 def pre_net(graph: AreaGraph) -> str:

@@ -34,7 +34,7 @@ def check_graph(graph: AreaGraph) -> None:
         except GraphError as problem:
             raise InvalidPartError(str(problem), ("connections", position)) from None
     if len(graph.image) == 1:
-        geometry.check_ways(graph)
+        geometry.ways(graph)
     _check_duplicates(graph)
     _check_ties(graph)
     sharing.check(graph)
@@ -80,8 +80,8 @@ def _check_image(graph: AreaGraph) -> None:
         )
     if any(map(operator.gt, first.shape[1:], graph.image[1:])):
         raise InvalidPartError(
-            f"the first area '{first.name}', {_by(first.shape)}, is larger than "
-            f"the image, {_by(graph.image)}", key,
+            f"the first area '{first.name}', {geometry.by(first.shape[1:])}, is larger than "
+            f"the image, {geometry.by(graph.image[1:])}", key,
         )
     try:
         geometry.pre_net_stride(graph)
@@ -106,10 +106,6 @@ def _check_sizes(graph: AreaGraph) -> None:
             )
 
 
-def _by(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape[1:]))
-
-
 def _check_ends(graph: AreaGraph, connection: Connection) -> None:
     name, transition = connection.name, connection.transition
     for end in (connection.source, connection.target):
@@ -117,7 +113,7 @@ def _check_ends(graph: AreaGraph, connection: Connection) -> None:
             raise GraphError(f"{name}: {unknown('area', end, graph.names)}")
     source, target = graph.area(connection.source), graph.area(connection.target)
     grows, shrinks = geometry.grows(graph, connection), geometry.shrinks(graph, connection)
-    sizes = f"{_by(source.shape)} to {_by(target.shape)}"
+    sizes = f"{geometry.by(source.shape[1:])} to {geometry.by(target.shape[1:])}"
     shapes = f"{list(source.shape)} and {list(target.shape)}"
     if "identity" in (transition, connection.shortcut) and source.shape != target.shape:
         what = "transition" if transition == "identity" else "shortcut"

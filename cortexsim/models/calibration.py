@@ -117,8 +117,10 @@ def _measure_all(network: Network, frames: Sequence[Tensor | None], steps: int, 
                  on_step: Callable[[int], object]) -> int:
     """Measure every site index by index; return the last one that is finite."""
     device = next(network.parameters()).device
-    pictures = {id(x): [chunk.to(device) for chunk in torch.split(x, batch)]
-                for x in frames if x is not None}
+    # an image that stays on is one tensor many times: moved once
+    distinct = {id(x): x for x in frames if x is not None}
+    pictures = {key: [chunk.to(device) for chunk in torch.split(x, batch)]
+                for key, x in distinct.items()}
     with torch.no_grad(), devices.exact(device):
         for k in range(2, len(network.pre_net.sites()) + 2):
             _measure(network, f"pre_net:{k}", 0,

@@ -22,6 +22,9 @@ from torch import Tensor
 
 from ..graph import AreaGraph, Connection
 
+#: Where a normalization stands, seen from its convolution.
+Place = Literal["before", "after", "none"]
+
 
 def resample(x: Tensor, weight: Tensor, stride: tuple[int, int], size: Sequence[int] = (),
              bias: Tensor | None = None) -> Tensor:
@@ -48,10 +51,16 @@ def resample(x: Tensor, weight: Tensor, stride: tuple[int, int], size: Sequence[
     height, width = x.shape[-2:]
     padding = weight.shape[-1] // 2
     if size and (size[0] > height or size[1] > width):
-        extra = [n - ((m - 1) * k + 1) for n, m, k in zip(size, (height, width), stride,
-                                                          strict=True)]
+        extra = added((height, width), size, stride)
         return F.conv_transpose2d(x, weight, bias, stride, padding, output_padding=extra)
     return F.conv2d(x, weight, bias, stride, padding)
+
+
+def added(before: Sequence[int], after: Sequence[int], stride: tuple[int, int],
+          ) -> tuple[int, int]:
+    """Return the rows and columns that a deconvolution must add to come to a size."""
+    rows, columns = (n - ((m - 1) * k + 1) for n, m, k in zip(after, before, stride, strict=True))
+    return rows, columns
 
 
 def layer_stride(graph: AreaGraph, connection: Connection, layer: int) -> tuple[int, int]:
@@ -69,7 +78,7 @@ class Transition(Protocol):
 
     #: Whether each convolution has its normalization before it, and a ReLU, so that the
     #: engine joins it with its neighbours; after it; or none.
-    normalization: Literal["before", "after", "none"]
+    normalization: Place
 
     def layers(self, connection: Connection) -> int:
         """Return the number of weighted layers."""
@@ -82,8 +91,8 @@ class Transition(Protocol):
 class Normalized:
     """BN-ReLU-(De)Conv or Conv-BN(-ReLU), as many times as the connection has layers."""
 
-    def __init__(self, normalization: Literal["before", "after"]) -> None:
-        self.normalization: Literal["before", "after", "none"] = normalization
+    def __init__(self, normalization: Place) -> None:
+        self.normalization: Place = normalization
 
     def layers(self, connection: Connection) -> int:
         """Return the connection's own number of layers."""
@@ -98,7 +107,7 @@ class Normalized:
 class Convolution:
     """One plain convolution, or deconvolution where the size grows."""
 
-    normalization: Literal["before", "after", "none"] = "none"
+    normalization: Place = "none"
 
     def layers(self, connection: Connection) -> int:
         """Return 1."""
@@ -113,7 +122,7 @@ class Convolution:
 class MaxPool:
     """Maximum over windows of the stride's size, 2x2 for a ratio of two."""
 
-    normalization: Literal["before", "after", "none"] = "none"
+    normalization: Place = "none"
 
     def layers(self, connection: Connection) -> int:
         """Return 0: it has no weights."""
@@ -128,7 +137,7 @@ class MaxPool:
 class Identity:
     """Hand activity on as it is."""
 
-    normalization: Literal["before", "after", "none"] = "none"
+    normalization: Place = "none"
 
     def layers(self, connection: Connection) -> int:
         """Return 0: it has no weights."""

@@ -21,7 +21,7 @@ from . import engine
 from .modules import Crop, Leak, Rescale, Residual
 from .network import Network
 from .statistics import EPSILON
-from .transitions import TRANSITIONS, is_deconvolution, layer_stride
+from .transitions import TRANSITIONS, added, is_deconvolution, layer_stride
 
 #: torch's share of a new batch in the running statistics.
 MOMENTUM = 0.1
@@ -159,10 +159,7 @@ class _Parts:
         graph, weight = self.network.graph, self.network.weight(c, layer, s)
         stride, up = layer_stride(graph, c, layer), None
         if layer == 1 and is_deconvolution(graph, c):
-            before, after = graph.area(c.source).shape[1:], graph.area(c.target).shape[1:]
-            rows, columns = (n - ((m - 1) * k + 1)
-                             for n, m, k in zip(after, before, stride, strict=True))
-            up = rows, columns
+            up = added(graph.area(c.source).shape[1:], graph.area(c.target).shape[1:], stride)
         return self.convolution(weight, stride, up=up)
 
     def convolution(self, weight: Tensor, stride: tuple[int, int], *, padding: int | None = None,

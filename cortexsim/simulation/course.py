@@ -234,29 +234,23 @@ def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) ->
     comes later changes nothing. Not meant are pictures too late for any graph.
     """
     first, last = graph.first.name, graph.last.name
+    if first == last:
+        return None
+    distance = _distance(graph, first, last)
     for course in courses:
-        if course.onset is None or first == last:
+        if course.onset is None:
             continue
-        end = len(course.needed) - 1
-        wanted = [{last} for _ in range(course.onset, end + 1)]
-        enters = graph.needed(wanted)
+        enters = graph.needed([{last}] * (course.length + 1))
         for shown in course.condition.presentations:
             s = shown.start - course.onset
-            soon_enough = shown.start + _distance(graph, first, last) <= end
-            if s > 0 and soon_enough and first not in _leaving(graph, enters, s):
+            soon_enough = s + distance <= course.length
+            if s > 0 and soon_enough and not graph.firing(s + 1, {first}, enters[s + 1]):
                 return (
                     f"{shown.show} at {_when(protocol, shown.start)} (condition "
                     f"{course.condition.name}) cannot reach {last}: the windows ('steps') of this "
                     f"graph's connections let nothing out of {first} that comes then"
                 )
     return None
-
-
-def _leaving(graph: AreaGraph, enters: Sequence[frozenset[str]], s: int) -> set[str]:
-    """Return the areas from which a connection leads on at step s+1 towards the readout."""
-    if s + 1 >= len(enters):
-        return set()
-    return {c.source for c in graph.connections if c.active(s + 1) and c.target in enters[s + 1]}
 
 
 def _distance(graph: AreaGraph, first: str, last: str) -> int:
