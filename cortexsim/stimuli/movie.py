@@ -82,7 +82,7 @@ class Movie:
         shown = self.presentation(condition, t)
         if shown is None or (self.input_mode == "onset" and t != shown.start):
             return None
-        return shown.show
+        return shown.picture, condition.repeat
 
     def frame(
         self, condition: Condition, t: int, stimuli: Sequence[int]
@@ -103,8 +103,11 @@ class Movie:
         NDArray[np.float32] or None
             Model input (B, C, H, W), or None if nothing drives.
         """
-        picture = self.frame_key(condition, t)
-        return None if picture is None else self._render(str(picture), stimuli)
+        if self.frame_key(condition, t) is None:
+            return None
+        shown = self.presentation(condition, t)
+        assert shown is not None
+        return self._render(shown.show, stimuli)
 
     def drive(self, condition: Condition) -> list[bool]:
         """Say at each index 0 to T whether a frame drives the first area."""

@@ -23,10 +23,78 @@ INPUT_MODES = ("sustained", "onset")
 
 
 @dataclass(frozen=True)
-class Presentation:
-    """Something shown at the indices `start` to `stop` - 1."""
+class Change:
+    """Something done to a picture before it is shown, such as a lower contrast.
+
+    Parameters
+    ----------
+    kind
+        A name in :data:`cortexsim.stimuli.changes.REGISTRY`.
+    values
+        Every parameter of that kind with its value.
+    """
+
+    kind: str
+    values: tuple[tuple[str, float | str], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is shown: for one stimulus and one repeat, equal pictures are equal pixels.
+
+    Parameters
+    ----------
+    show
+        ``target``, ``grey``, another image (``other_1``), or a mask's name.
+    of
+        What a mask is made of.
+    changes
+        What is done to it, in this order.
+    """
 
     show: str
+    of: str = TARGET
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """A picture shown at the indices `start` to `stop` - 1."""
+
+    picture: Picture
+    start: int
+    stop: int
+
+    @property
+    def show(self) -> str:
+        """The name of what is shown, as recordings have it."""
+        return self.picture.show
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Something done to the network at the indices `start` to `stop` - 1.
+
+    Parameters
+    ----------
+    kind
+        ``lesion``, ``noise``, ``clamp``, ``scale`` or ``delay``.
+    where
+        An area; or, for lesions and delays, a connection (``V2>V1``) or a kind of
+        connection (``feedforward``, ``feedback``, ``lateral``, ``bypass``).
+    value
+        Of ``noise`` its standard deviation, in units of the area's root mean square at
+        that time; of ``clamp`` the activity, or ``hold`` for what it is at `start`; of
+        ``scale`` the factor; of ``delay`` how many steps the connection takes in all.
+        None for lesions.
+    start, stop
+        A connection in a lesion hands on nothing of what its source holds at these
+        indices; an area in a lesion is empty at them. Delays last the whole trial.
+    """
+
+    kind: str
+    where: str
+    value: float | str | None
     start: int
     stop: int
 
@@ -40,18 +108,24 @@ class Condition:
     name
         For example ``soa_ms=25, mask=none``; the protocol's name if it has no factors.
     factors
-        Level of each factor.
+        Level of each factor; of an extra condition, such as a blank, it may lack some.
     presentations
         In order of time, without those that show nothing.
     asked
         The picture that is to be named at each index 0 to T: the target, or what a
         sequence asks for; ``nothing`` where nothing is asked.
+    interventions
+        What is done to the network, in the order of the file.
+    repeat
+        1 for the first run of this combination; others draw all that is random anew.
     """
 
     name: str
     factors: dict[str, Level] = field(hash=False)
     presentations: tuple[Presentation, ...]
     asked: tuple[str, ...]
+    interventions: tuple[Intervention, ...] = ()
+    repeat: int = 1
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..clock import MS_PER_STEP_RANGE, Clock
 from ..errors import ProtocolError, unknown
 from ..schema import NONE, NOTHING
 from . import masks
-from .protocol import GREY, OTHER, TARGET, Condition, Presentation, Protocol
+from .protocol import GREY, OTHER, TARGET, Condition, Picture, Presentation, Protocol
 from .protocolfile import (
     SEQUENCE,
     Entry,
@@ -173,7 +173,8 @@ class _Builder:
                         f"{self._ms(after[0])} ms, while '{before[2]}' is on until "
                         f"{self._ms(min(before[1], self.last))} ms"
                     )
-        shown = tuple(Presentation(show, a, b) for a, b, show, _ in spans if show != NOTHING)
+        shown = tuple(Presentation(Picture(show), a, b) for a, b, show, _ in spans
+                      if show != NOTHING)
         if not shown:
             with self.located("timeline"):
                 raise ProtocolError(f"in the condition '{name}' nothing is ever shown")

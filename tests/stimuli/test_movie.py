@@ -70,11 +70,13 @@ def test_the_same_key_is_the_same_frame(
 
 def test_onset_yields_an_image_at_the_first_index_only() -> None:
     movie = Movie(PROTOCOL, DATA, 0, "onset")
+    target, noise = movie.frame_key(BY_MASK["none"], 1), movie.frame_key(BY_MASK["pink_noise"], 4)
+    assert None not in (target, noise) and target != noise
     keys = [movie.frame_key(BY_MASK["pink_noise"], t) for t in range(7)]
-    assert keys == [None, "target", None, None, "pink_noise", None, None]
+    assert keys == [None, target, None, None, noise, None, None]
     sustained = Movie(PROTOCOL, DATA, 0, "sustained")
     keys = [sustained.frame_key(BY_MASK["none"], t) for t in range(7)]
-    assert keys == [None, "target", "target", None, None, None, None]
+    assert keys == [None, target, target, None, None, None, None]
 
 
 def test_pictures() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cortexsim.errors import ProtocolError
 from cortexsim.schema import COLUMNS
 from cortexsim.stimuli import masks
-from cortexsim.stimuli.protocol import Presentation, Protocol
+from cortexsim.stimuli.protocol import Picture, Presentation, Protocol
 
 SHIPPED = sorted((Path(__file__).parents[2] / "protocols").glob("*.yaml"))
 
@@ -51,7 +51,7 @@ def test_backward_mask() -> None:
         assert protocol.timeline(condition) == ["target"] * soa + [after] * (31 - soa)
     masked = protocol.conditions[1]
     assert masked.presentations == (
-        Presentation("target", 0, 2), Presentation("phase_scrambled", 2, 31)
+        Presentation(Picture("target"), 0, 2), Presentation(Picture("phase_scrambled"), 2, 31)
     )
     assert [t for t, on in enumerate(protocol.drive(masked, "onset")) if on] == [0, 2]
     assert all(protocol.drive(masked, "sustained"))
