@@ -21,7 +21,9 @@ PROTOCOL = Protocol.from_text("""
 name: everything
 ms_per_step: 10
 duration_ms: 60
-factors: {mask: [none, grey, phase_scrambled, white_noise, pink_noise, block_scrambled]}
+factors:
+  mask: [none, grey, phase_scrambled, white_noise, pink_noise, block_scrambled, pattern,
+         checkerboard, texture]
 timeline:
   - {show: target, at_ms: 10, for_ms: 20}
   - {show: $mask, at_ms: 40, until: end}
