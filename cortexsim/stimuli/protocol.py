@@ -90,6 +90,8 @@ class Intervention:
     start, stop
         A connection in a lesion hands on nothing of what its source holds at these
         indices; an area in a lesion is empty at them. Delays last the whole trial.
+    where_in_file
+        ``file:line`` for messages, if it comes from a file.
     """
 
     kind: str
@@ -97,6 +99,7 @@ class Intervention:
     value: float | str | None
     start: int
     stop: int
+    where_in_file: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
