@@ -27,7 +27,7 @@ from .tree import Moment, Segment
 #: Kept values of one segment: path in the store to (position in time, values) pairs.
 Kept = dict[str, list[tuple[int, Tensor]]]
 #: Reduces a state, and the one before it, to what is recorded, shapes (batch, ...).
-Keep = Callable[[Plan, State, State], dict[str, Tensor]]
+Keep = Callable[[State, State], dict[str, Tensor]]
 #: Target to what is to be summed there.
 Arrivals = Mapping[str, Sequence[Tensor]]
 #: Index of arrival to what delayed connections sent.
@@ -100,9 +100,11 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
             shared = {}  # what siblings wait for is in their own branches
             before, state = state, stepper.settle(moment, condition, arrived, state, held)
             held = _hold(moment, state, held)
-            finite += [(area, moment.index, x.isfinite().all()) for area, x in state.items()]
+            # a sum of squares is finite if all are, and takes one pass
+            finite += [(area, moment.index, torch.linalg.vector_norm(x, dtype=torch.float32))
+                       for area, x in state.items()]
             if moment.index in positions:
-                values = keep(plan, state, before)
+                values = keep(state, before)
                 if last in state:
                     values[schema.SCORES] = stepper.runner.readout(state, moment.step).float()
                 for path, value in values.items():
@@ -225,7 +227,7 @@ def _check_finite(finite: Sequence[tuple[str, int, Tensor]], condition: Conditio
     if not finite:
         return
     # asked once per segment: every question makes a GPU wait
-    good = torch.stack([yes for _, _, yes in finite]).tolist()
+    good = torch.stack([norm for _, _, norm in finite]).isfinite().tolist()
     for (area, t, _), yes in zip(finite, good, strict=True):
         if not yes:
             raise SimulationError(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import cortexsim
 from cortexsim.simulation import Record
-from cortexsim.simulation.loop import keep, running
+from cortexsim.simulation.keep import Keep
+from cortexsim.simulation.loop import running
 from cortexsim.simulation.plan import prepare
 from cortexsim.simulation.walk import walk
 from cortexsim.stimuli.protocol import Condition, Picture, Presentation, Protocol
@@ -39,7 +40,8 @@ def computed(plan, tree=None, batch=None):
     plan = plan if tree is None else replace(plan, tree=tree)
     found = {}
     with running(plan):
-        for segment, kept in walk(plan, plan.batch(0) if batch is None else batch, keep):
+        batch = plan.batch(plan.stimuli(0)) if batch is None else batch
+        for segment, kept in walk(plan, batch, Keep(plan.layout, plan.device)):
             for number in segment.conditions:
                 for path, pairs in kept.items():
                     at = found.setdefault((plan.courses[number].condition.name, path), {})
