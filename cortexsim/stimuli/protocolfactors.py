@@ -41,7 +41,7 @@ def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Leve
                     raise ProtocolError(unknown_factor(name, factors))
             used.add(name)
     for name, given in factors.items():
-        problem = factor_problem(name, given)
+        problem = factor_problem(name, given, any(name in group for group in file.parallel))
         if problem is None and name not in used:
             problem = f"the factor '{name}' is used nowhere in the timeline as ${name}"
         if problem is None and name == REPEAT and file.repeats > 1:
@@ -117,3 +117,9 @@ def _check_parallel(
             if len({*lengths.values()}) > 1:
                 said = ", ".join(f"{name} has {count}" for name, count in lengths.items())
                 raise ProtocolError(f"factors that go together have as many levels: {said}")
+            together = [*zip(*(factors[name] for name in group), strict=True)]
+            twice = [levels for place, levels in enumerate(together) if levels in together[:place]]
+            if twice:
+                said = ", ".join(f"{name}={plain(level)}"
+                                 for name, level in zip(group, twice[0], strict=True))
+                raise ProtocolError(f"these levels come together twice: {said}")

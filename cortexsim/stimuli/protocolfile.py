@@ -367,8 +367,16 @@ class ProtocolFile(Part):
         return self
 
 
-def factor_problem(name: str, levels: list[Level]) -> str | None:
-    """Return what is wrong with a factor, or None."""
+def factor_problem(name: str, levels: list[Level], parallel: bool) -> str | None:
+    """Return what is wrong with a factor, or None.
+
+    Parameters
+    ----------
+    name, levels
+        The factor.
+    parallel
+        Whether it goes together with others, and so may have a level twice.
+    """
     if not WORD.fullmatch(name):
         return f"the factor '{name}' should be a word of letters, digits and _"
     if name in RESERVED:
@@ -381,6 +389,8 @@ def factor_problem(name: str, levels: list[Level]) -> str | None:
         return f"the factor '{name}' has no levels"
     if len({isinstance(level, str) for level in levels}) > 1:
         return f"the levels of the factor '{name}' should be all numbers or all words"
+    if parallel:
+        return None
     twice = [level for position, level in enumerate(levels) if level in levels[:position]]
     also = " ('nothing' is the same)" if NONE in twice else ""
     return f"the factor '{name}' has the level {twice[0]} twice{also}" if twice else None
