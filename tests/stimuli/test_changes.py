@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -345,6 +345,7 @@ def test_debris_falls_everywhere() -> None:
     ("low_pass", "cycles", -1, "or 'all', got -1"),
     ("blur", "sd", float("nan"), "got nan"),
     ("blur", "sd", float("inf"), "from 0 to 100 (pixels), got inf"),
+    ("blur", "sd", 10**400, "got 1000"),
     ("blur", "sd", True, "got True"),
     ("blur", "sd", None, "got None"),
     ("blur", "sd", "2", "got '2'"),
@@ -365,5 +366,4 @@ def test_every_value_in_range_is_right(data: st.DataObject) -> None:
         told = changes.REGISTRY[name].parameters[parameter]
         outside = data.draw(st.floats(told.high, exclude_min=True)
                             | st.floats(max_value=told.low, exclude_max=True))
-        assume(not told.whole or outside != value)
         assert changes.problem(name, parameter, outside) is not None
