@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..schema import NOTHING
-from .protocol import GREY, OTHER, TARGET, Protocol
+from .protocol import GREY, OTHER, TARGET, Protocol, drawn
 
 #: Longer trials are drawn with several indices to a letter.
 WIDTH = 100
@@ -45,7 +45,7 @@ def _letters(timelines: Iterable[list[str]]) -> dict[str, str]:
     letters: dict[str, str] = {}
     for word in words:
         own = word.upper().replace("_", "") + "0123456789"
-        if OTHER.fullmatch(word):  # by their last digit
+        if (drawn(word) or ('', 0))[0] == OTHER:  # by their last digit
             own = word[-1] + own
         choices = _LETTERS.get(word, own)
         taken = {*letters.values(), *_LETTERS.values()} - {_LETTERS.get(word)}
