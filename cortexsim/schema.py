@@ -49,3 +49,5 @@ NOTHING = "nothing"
 RECORDING = "recording.zarr"
 #: The level of a factor that stands for nothing, as a mask that is not there.
 NONE = "none"
+#: The factor that counts the runs of each condition, and the condition that has no factors.
+REPEAT, BLANK = "repeat", "blank"

@@ -29,8 +29,6 @@ from .protocol import (
 
 #: The pixel value of ``grey``; it becomes 0 in the model's input.
 GREY_PIXEL = 127.5
-#: Images whose spectra are computed at a time.
-_AT_A_TIME = 256
 
 
 class Movie:
@@ -206,11 +204,12 @@ class Movie:
         image: NDArray[np.floating]
         # what is random is for this, whatever is done to it and in whichever condition
         purpose = picture.show
-        if picture.show in masks.REGISTRY:
-            if picture.of != TARGET:
-                purpose = f"{picture.show} of {picture.of}"
-            image = (self._spectrum if picture.of == SET
-                     else self._pixels(picture.of, [row], repeat)[0] / 255)
+        if picture.of != TARGET:
+            purpose = f"{picture.show} of {picture.of}"
+        if picture.of == SET:
+            image = masks.phase_random(self._spectrum, self._generator(own, purpose, repeat))
+        elif picture.show in masks.REGISTRY:
+            image = self._pixels(picture.of, [row], repeat)[0] / 255
             image = masks.REGISTRY[picture.show](image, self._generator(own, purpose, repeat))
         else:
             image = self._pixels(picture.show, [row], repeat)[0] / 255
@@ -268,21 +267,13 @@ class Movie:
     ) -> NDArray[np.floating]:
         """Return so many other images of the pool for a change, pixels 0 to 1."""
         own = self.dataset.ids[row]
-        if count >= len(self.pool):
-            raise ProtocolError(f"{count} other images are needed, and data set "
-                                f"'{self.pool.name}' has {len(self.pool)} in all")
-        rows = self._generator(own, purpose, repeat).choice(
-            len(self.pool), count + 1, replace=False)
-        return self.pool.images[[k for k in rows if self.pool.ids[k] != own][:count]] / 255
+        order = self._generator(own, purpose, repeat).permutation(len(self.pool))[: count + 1]
+        others = [other for other in order if self.pool.ids[other] != own][:count]
+        return self.pool.images[others or [row]] / 255
 
     @cached_property
     def _spectrum(self) -> NDArray[np.floating]:
-        """The picture that has the pool's mean amplitude spectrum, and no phases."""
-        parts = range(0, len(self.pool), _AT_A_TIME)
-        total = sum(np.abs(np.fft.fft2(self.pool.images[k : k + _AT_A_TIME] / 255)).sum(axis=0)
-                    for k in parts)
-        spectrum: NDArray[np.floating] = np.fft.ifft2(total / len(self.pool)).real
-        return spectrum
+        return masks.mean_spectrum(self.pool.images)
 
     def _generator(self, stimulus: str, purpose: str, repeat: int) -> np.random.Generator:
         # hash() differs from process to process; a digest does not

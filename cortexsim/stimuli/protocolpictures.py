@@ -6,7 +6,7 @@ from ..errors import ProtocolError, unknown
 from ..schema import NONE, NOTHING
 from . import changes, masks
 from .protocol import DRAWN, GREY, SET, TARGET, Change, Picture, drawn
-from .protocolfile import SEQUENCE, STREAM, ChangeValues, Entry
+from .protocolentries import SEQUENCE, STREAM, ChangeValues, Entry
 from .protocolreading import Choice, Reading, located
 from .protocolvalues import Level, reference
 
@@ -127,30 +127,12 @@ def _change(
             assert parameter.default is not None
             values.append((name, parameter.default))
             continue
-        if value == NONE and NONE not in parameter.words:
+        if value == NONE and at[0] == "factors" and NONE not in parameter.words:
             return None
-        problem = _problem(parameter, value)
+        problem = changes.problem(kind, name, value)
         if problem is not None:
             with located(choice.reading.document, *at):
-                raise ProtocolError(f"{kind}, {name}: {problem}")
+                raise ProtocolError(problem)
         values.append((name, value))
     return Change(kind, tuple(values))
 
-
-def _problem(parameter: changes.Parameter, value: Level) -> str | None:
-    """Return what is wrong with a value, or None."""
-    numbers = f"{parameter.low:g} to {parameter.high:g}"
-    if parameter.unit:
-        numbers += f" ({parameter.unit})"
-    words = f"one of {', '.join(parameter.words)}"
-    if isinstance(value, str):
-        if value in parameter.words:
-            return None
-        return f"should be {words if parameter.words else numbers}, got '{value}'"
-    if parameter.words:
-        return f"should be {words}, got {value}"
-    if parameter.whole and not float(value).is_integer():
-        return f"should be a whole number, got {value}"
-    if not parameter.low <= value <= parameter.high:
-        return f"should be {numbers}, got {value}"
-    return None
