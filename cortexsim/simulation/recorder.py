@@ -59,13 +59,15 @@ class Recorder:
         self.going_on = files.going_on(path, attrs)
         self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
         self._lock = files.Claim(path)
-        with _told(path, self.going_on), warnings.catch_warnings():
-            for message in _KNOWN_WARNINGS:
-                warnings.filterwarnings("ignore", message=message)
-            if resumed is None:
-                self._root = self._lay_out({**attrs, COMPLETE: False})
-            else:
-                self._root = self._go_on(resumed)
+        try:
+            with _told(path, self.going_on), warnings.catch_warnings():
+                for message in _KNOWN_WARNINGS:
+                    warnings.filterwarnings("ignore", message=message)
+                self._root = (self._lay_out({**attrs, COMPLETE: False}) if resumed is None
+                              else self._go_on(resumed))
+        except BaseException:
+            self.close()
+            raise
 
     def _go_on(self, resumed: Mapping[str, Any]) -> zarr.Group:
         attrs = json.loads((self.path / METADATA).read_text(encoding="utf-8"))["attributes"]
