@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from ..errors import SimulationError
@@ -11,7 +11,7 @@ from ..graph import AreaGraph, Connection
 from ..models import normalization
 from ..models.network import Network
 from ..models.weights import layers
-from ..stimuli.protocol import Protocol
+from ..stimuli.protocol import Condition, Protocol
 from .course import Course, plan_courses
 from .tree import Tree, grow
 
@@ -192,6 +192,55 @@ def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) ->
                     f"graph's connections let nothing out of {first} that comes then"
                 )
     return None
+
+
+def same_conditions(graph: AreaGraph, protocol: Protocol, tree: Tree) -> list[str]:
+    """Say which conditions of a protocol are one and the same for a network, and why.
+
+    Not meant are those in which the protocol itself does the same, as it does at each SOA
+    of a mask that is not there.
+
+    Returns
+    -------
+    list of str
+        One sentence for each reason.
+    """
+    found: dict[str, list[list[str]]] = {}
+    for group in tree.alike:
+        unlike: dict[Hashable, Condition] = {}
+        for number in group:
+            one = protocol.conditions[number]
+            unlike.setdefault((one.presentations, one.interventions, one.repeat), one)
+        if len(unlike) > 1:
+            conditions = list(unlike.values())
+            found.setdefault(_reason(graph, conditions), []).append(
+                [each.name for each in conditions])
+    sentences = []
+    for reason, groups in found.items():
+        first, second = groups[0][:2]
+        more = sum(map(len, groups)) - 2
+        others = f" ({more} more are the same as others, too)" if more else ""
+        sentences.append(f"conditions '{first}' and '{second}' are the same{others}: {reason}")
+    return sentences
+
+
+def _reason(graph: AreaGraph, conditions: Sequence[Condition]) -> str:
+    """Say why different conditions make no difference."""
+    def count(*parts: Callable[[Condition], Hashable]) -> int:
+        return len({tuple(part(each) for part in parts) for each in conditions})
+
+    def onsets(each: Condition) -> Hashable:
+        return tuple((shown.picture, shown.start) for shown in each.presentations)
+
+    def done(each: Condition) -> Hashable:
+        return each.interventions
+
+    if count(lambda each: each.presentations, done) == 1:
+        return "nothing random is in these repeats"
+    if graph.input == "onset" and count(onsets, done) == 1:
+        return ("this network takes each picture's onset only, so how long it is on cannot "
+                "matter")
+    return "what differs between them does not act on this network, or not in time"
 
 
 def _distance(graph: AreaGraph, first: str, last: str) -> int:

@@ -80,8 +80,9 @@ class Intervention:
     kind
         ``lesion``, ``noise``, ``clamp``, ``scale`` or ``delay``.
     where
-        An area; or, for lesions and delays, a connection (``V2>V1``) or a kind of
-        connection (``feedforward``, ``feedback``, ``lateral``, ``bypass``).
+        An area; or, for noise, clamps and scales, ``all`` of them; or, for lesions and
+        delays, a connection (``V2>V1``) or a kind of connection (``feedforward``,
+        ``feedback``, ``lateral``, ``bypass``).
     value
         Of ``noise`` its standard deviation, in units of the area's root mean square at
         that time; of ``clamp`` the activity, or ``hold`` for what it is at `start`; of
@@ -90,8 +91,6 @@ class Intervention:
     start, stop
         A connection in a lesion hands on nothing of what its source holds at these
         indices; an area in a lesion is empty at them. Delays last the whole trial.
-    where_in_file
-        ``file:line`` for messages, if it comes from a file.
     """
 
     kind: str
@@ -99,6 +98,7 @@ class Intervention:
     value: float | str | None
     start: int
     stop: int
+    #: Line of the file (``file:line``) that names the place, for messages.
     where_in_file: str = field(default="", compare=False)
 
 

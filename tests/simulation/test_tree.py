@@ -71,6 +71,7 @@ def timelines(draw):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:conditions .* are the same")
 @settings(max_examples=25)
 @given(timelines(), st.booleans(), st.sampled_from([None, (), ("V2",)]), st.integers(0, STEPS))
 def test_conditions_that_share_are_as_if_alone(network, onset_network, pictures, conditions,
