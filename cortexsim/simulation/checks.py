@@ -86,10 +86,16 @@ def _check_weights(network: Network, protocol: Protocol, tree: Tree) -> None:
         return all(network.affine.has(site, index, beyond)
                    for site, index in normalization.uses(c, s))
 
+    # each use once, with the index at which it comes up first
+    uses: dict[tuple[str, int], tuple[int, Connection]] = {}
+    for segment in tree.segments():
+        for moment in segment.moments:
+            for _, firing in moment.fires:
+                for c in firing:
+                    at, _ = uses.get((c.name, moment.step), (moment.index, c))
+                    uses[c.name, moment.step] = min(at, moment.index), c
     for what, has in (("weights", weighted), ("scales and shifts", scaled)):
-        lacking = [(moment.index - 1, c, moment.step) for segment in tree.segments()
-                   for moment in segment.moments for _, firing in moment.fires
-                   for c in firing if not has(c, moment.step)]
+        lacking = [(at - 1, c, s) for (_, s), (at, c) in uses.items() if not has(c, s)]
         if lacking:
             last_helps = what != "weights" and all(scaled(c, s, "last") for _, c, s in lacking)
             end, steps = min(end for end, _, _ in lacking), max(c.length for c in tree.courses)
@@ -103,7 +109,7 @@ def _check_weights(network: Network, protocol: Protocol, tree: Tree) -> None:
 
 def _uses(network: Network, tree: Tree, kept: frozenset[int]) -> list[_Use]:
     """List every use of statistics in a run, each once, with a course that it comes up in."""
-    graph, found = tree.graph, dict[tuple[str, int], _Use]()
+    graph, found, fired = tree.graph, dict[tuple[str, int], _Use](), set[tuple[str, int]]()
     first, last = graph.first.name, graph.last.name
     for segment in tree.segments():
         course = tree.courses[segment.conditions[0]]
@@ -113,8 +119,10 @@ def _uses(network: Network, tree: Tree, kept: frozenset[int]) -> list[_Use]:
                 used += [(place, 0, first, 0) for place in network.pre_net.sites()]
             if network.post_net.normalize and last in moment.areas and moment.index in kept:
                 used.append((last, moment.step, last, moment.step))
-            used += [(site, index, c.source, moment.step - 1)
-                     for _, firing in moment.fires for c in firing
+            new = [c for _, firing in moment.fires for c in firing
+                   if (c.name, moment.step) not in fired]
+            fired |= {(c.name, moment.step) for c in new}
+            used += [(site, index, c.source, moment.step - 1) for c in new
                      for site, index in normalization.uses(c, moment.step)]
             for site, index, source, read in used:
                 if (site, index) not in found:
@@ -178,10 +186,12 @@ def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) ->
     if first == last:
         return None
     distance = _distance(graph, first, last)
+    entries = {length: graph.needed([{last}] * (length + 1))
+               for length in {course.length for course in courses}}
     for course in courses:
         if course.onset is None:
             continue
-        enters = graph.needed([{last}] * (course.length + 1))
+        enters = entries[course.length]
         for shown in course.condition.presentations:
             s = shown.start - course.onset
             soon_enough = s + distance <= course.length

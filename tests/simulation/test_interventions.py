@@ -163,7 +163,7 @@ def interventions(draw):
 
 
 @pytest.mark.filterwarnings("ignore:conditions .* are the same")
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.integers(0, 3), st.lists(interventions(), min_size=1, max_size=3), st.integers(0, 2),
        st.integers(1, 2))
 def test_a_tree_equals_a_slow_loop(networks, pictures, number, done, onset, repeat):
@@ -183,7 +183,7 @@ def test_a_tree_equals_a_slow_loop(networks, pictures, number, done, onset, repe
 
 
 @pytest.mark.filterwarnings("ignore:conditions .* are the same")
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(0, 3), st.lists(interventions(), min_size=2, max_size=4))
 def test_conditions_that_share_are_as_if_alone(networks, pictures, number, done):
     conditions = [condition(k, ON, interventions=each) for k, each in enumerate(done)]
