@@ -53,7 +53,7 @@ def values_of(name: str) -> st.SearchStrategy[dict[str, object]]:
 
 
 @pytest.mark.parametrize("name", changes.REGISTRY)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), pictures, seeds)
 def test_every_change(name: str, data: st.DataObject, picture: np.ndarray, seed: int) -> None:
     values = data.draw(values_of(name))
@@ -183,6 +183,17 @@ def test_the_cut_off_halves_the_amplitude(frequency: float, share: float, axis: 
                                share * (grating - 0.5), atol=1e-12)
     np.testing.assert_allclose(change("high_pass", grating, cycles=4) - 0.5,
                                (1 - share) * (grating - 0.5), atol=1e-12)
+
+
+@pytest.mark.parametrize("tiny", [0, 5e-324, 1e-200, 1e-9])
+def test_levels_near_nothing(tiny: float) -> None:
+    picture = np.random.default_rng(0).random((2, 7, 8))
+    mean = picture.mean(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(change("low_pass", picture, cycles=tiny) - mean, 0, atol=1e-12)
+    for name, values in (("high_pass", {"cycles": tiny}), ("blur", {"sd": tiny}),
+                         ("gaussian_noise", {"sd": tiny}), ("occlude", {"hidden": tiny}),
+                         ("salt_and_pepper", {"fraction": tiny}), ("greyscale", {"amount": tiny})):
+        np.testing.assert_allclose(change(name, picture, **values), picture, atol=1e-7)
 
 
 # --- occlusion ---
