@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 
 from .. import files, palette, schema
 from ..errors import RecordingError, unknown
-from . import design, figures, latency, psychometrics
+from . import design, figures, latency, marks, psychometrics
 from . import recording as rec
 from .design import Axis
-from .labels import capital
+from .labels import TRIAL_TIME_LABEL, capital, ms
 from .settings import Settings, labels, pooled
 from .settings import settings as read_settings
 
@@ -185,7 +185,7 @@ def _over_time(
         readout_ms=readout, evidence_ms=psychometrics.evidence_window(recording), asked=asked,
         legend=last,
     )
-    if asked is None and not _begins_with_target(recording):
+    if asked is None and marks.time_label(rec.presentations(recording)) == TRIAL_TIME_LABEL:
         ax.set_xlabel("Readout time, from the start of the trial (ms)")
     _title(ax, "accuracy over readout time", *_words(settings, fixed))
 
@@ -209,7 +209,7 @@ def _against(
     if not first:
         ax.set_ylabel("")
         ax.tick_params(axis="y", labelleft=False)
-    _title(ax, f"accuracy at {readout:g} ms", *_words(settings, fixed))
+    _title(ax, f"accuracy at {ms(readout)} ms", *_words(settings, fixed))
 
 
 def _fixed(settings: Settings, place: int) -> dict[Axis, int]:
@@ -244,12 +244,6 @@ def _title(ax: Axes, *parts: str) -> None:
     ax.set_title(",\n".join(lines), pad=PAD)
 
 
-def _begins_with_target(recording: xr.DataTree) -> bool:
-    shown = rec.presentations(recording)
-    return bool(len(shown)) and shown["shown"].iloc[0] == "target" and (
-        shown["start_ms"].iloc[0] <= 0)
-
-
 def _headline(recording: xr.DataTree, settings: Settings) -> str:
     attrs = recording.attrs
     table = rec.trials(recording)
@@ -260,7 +254,7 @@ def _headline(recording: xr.DataTree, settings: Settings) -> str:
         str(attrs.get("dataset", "")),
         f"{table[schema.STIMULUS].nunique()} images",
         f"{trials} trials of each pooled" if trials > 1 else "",
-        f"{attrs['ms_per_step']:g} ms per step" if "ms_per_step" in attrs else "",
+        f"{ms(attrs['ms_per_step'])} ms per step" if "ms_per_step" in attrs else "",
         "bands and bars: 95 % intervals",
     ]
     return "  ·  ".join(part for part in parts if part)

@@ -9,11 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from .. import schema
-from . import latency, psychometrics
+from . import design, latency, psychometrics
 from . import recording as rec
 from .curves import ON_PLATEAU
-from .design import axes
-from .labels import factor_label, words
+from .labels import factor_label, ms, words
 from .settings import in_order, pooled
 from .settings import settings as read_settings
 
@@ -93,16 +92,16 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     fixed = in_order(psychometrics.accuracy(recording, readout_ms, by=by), settings.axes)
     readout = float(fixed["readout_ms"].iloc[0])
     shown = [*by, "n", "accuracy", "low", "high"]
-    caption = f"Accuracy at {readout:g} ms"
+    caption = f"Accuracy at {ms(readout)} ms"
     accuracy = fixed[shown]
     if not by:
         accuracy = _over_time(recording, readout)
-        caption = f"Accuracy over readout time (* the summary's, {readout:g} ms)"
+        caption = f"Accuracy over readout time (* the summary's, {ms(readout)} ms)"
     evidence = psychometrics.evidence_window(recording)
     if evidence is not None:
         first, last = evidence
         summed = in_order(psychometrics.accuracy(recording, evidence, by=by), settings.axes)
-        caption += f", and with evidence summed from {first:g} to {last:g} ms"
+        caption += f", and with evidence summed from {ms(first)} to {ms(last)} ms"
         if by:
             accuracy = accuracy.assign(
                 evidence=summed["accuracy"],
@@ -137,10 +136,11 @@ def _over_time(recording: xr.DataTree, readout: float) -> pd.DataFrame:
 
 
 def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
-    table = rec.trials(recording).loc[rec.select(recording)]
-    names = list(dict.fromkeys(map(str, table.get(schema.CONDITION, ()))))
-    condition = names[0] if len(names) == 1 else ", ".join(
-        axis.words(axis.plain) for axis in axes(recording))
+    levels = design.plainest(recording)
+    first = int(rec.select(recording)[0])
+    # by what tells it apart from others: repeats are pooled, and what goes together is named once
+    condition = ", ".join(f"{name}={_level(level)}" for name, level in levels.items()) or str(
+        recording.coords[schema.CONDITION].values[first])
     if not rec.areas(recording):
         return pd.DataFrame(), condition
     rows = []
@@ -155,6 +155,10 @@ def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
         row["note"] = _note(*group.set_index("measure").loc[["onset", "peak"], "note"])
         rows.append(row)
     return pd.DataFrame(rows), condition
+
+
+def _level(level: object) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)
 
 
 def _note(onset: str, peak: str) -> str:

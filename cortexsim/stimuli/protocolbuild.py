@@ -9,10 +9,9 @@ from pathlib import Path
 from .. import yamlio
 from ..clock import MS_PER_STEP_RANGE, Clock
 from ..errors import ProtocolError, unknown
-from ..schema import NOTHING
+from ..schema import BLANK, NOTHING, REPEAT
 from . import protocolfactors, protocolinterventions, protocoltimeline
 from .protocol import DRAWN, GREY, Condition, Picture, Presentation, Protocol
-from .protocolfactors import BLANK, REPEAT
 from .protocolfile import ProtocolFile
 from .protocolreading import Choice, Reading, in_steps, located
 from .protocolvalues import WORD, Level

@@ -9,15 +9,13 @@ from typing import Any
 
 from .. import yamlio
 from ..errors import ProtocolError, unknown
-from ..schema import NONE, NOTHING
+from ..schema import NONE, NOTHING, REPEAT
 from .protocolfile import ProtocolFile, factor_problem, unknown_factor
 from .protocolreading import located
 from .protocolvalues import Level, plain, reference
 
 #: A number that no experiment reaches; beyond it something is a slip of the pen.
 MAX_CONDITIONS = 100_000
-#: The factor that tells the runs of one combination apart, and the condition without a stimulus.
-REPEAT, BLANK = "repeat", "blank"
 
 
 def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Level]]:
