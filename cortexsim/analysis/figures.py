@@ -32,7 +32,29 @@ MARKERS, DASHES = "osD^v", ("-", "-", "--", ":", "-.")
 DASHED: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (3, 2))}
 
 
-ompose(recording, readout_ms)
+def figure(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
+    """Draw what applies to a recording: timelines, accuracy over time and per factor.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    readout_ms
+        Time of the readout; None for the one the protocol fixed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        To be written with :func:`save`.
+
+    Raises
+    ------
+    RecordingError
+        If the readout is not in the recording.
+    """
+    from .compose import compose
+
+    return compose(recording, readout_ms)
 
 
 def save(figure: Figure, path: str | Path) -> Path:

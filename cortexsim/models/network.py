@@ -158,12 +158,32 @@ class Network(nn.Module):
         if frame is not None:
             drive = self.drive(frame)
         firing = engine.plan(self.graph, s, frozenset(state), wanted)
-        sums = engine.transitions(self, state, s, firing)
+        sums = self.arrivals(state, s, firing)
         first = self.graph.first.name
         if drive is not None and first in wanted:
             sums.setdefault(first, []).append(drive)
         return {area: engine.activate(self.graph, area, engine.add(sums[area]))
                 for area in self.graph.names if area in sums}
+
+    def arrivals(self, state: State, s: int,
+                 firing: Sequence[Connection]) -> dict[str, list[Tensor]]:
+        """Apply the connections that fire at step s.
+
+        Parameters
+        ----------
+        state
+            Area to activity at index s-1.
+        s
+            The step, 1 for the first.
+        firing
+            Active connections from areas of the state, as :func:`engine.plan` orders them.
+
+        Returns
+        -------
+        dict
+            Target to what is to be summed there, each of shape (batch, channels, height, width).
+        """
+        return engine.transitions(self, state, s, firing)
 
     def drive(self, frame: Tensor, layers: int | None = None) -> Tensor:
         """Return what the pre-net makes of images.

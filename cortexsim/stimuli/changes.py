@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 
 from ..errors import unknown
 from . import occlusion, placing, tone
@@ -139,9 +138,8 @@ def problem(kind: str, parameter: str, value: object) -> str | None:
         return None
     if isinstance(value, str) and not told.number:
         return unknown(f"'{parameter}' of '{kind}'", value, told.words)
-    a_number = isinstance(value, Real) and not isinstance(value, bool)
-    if a_number and told.number and told.low <= float(value) <= told.high and (  # type: ignore[arg-type]
-            not told.whole or float(value).is_integer()):  # type: ignore[arg-type]
+    if (told.number and isinstance(value, int | float) and not isinstance(value, bool)
+            and told.low <= value <= told.high and not (told.whole and value % 1)):
         return None
     given = f"'{value}'" if isinstance(value, str) else value
     return f"'{parameter}' of '{kind}' must be {told.allowed}, got {given}"

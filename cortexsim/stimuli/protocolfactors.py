@@ -9,10 +9,10 @@ from typing import Any
 
 from .. import yamlio
 from ..errors import ProtocolError, unknown
-from ..schema import NONE, NOTHING, REPEAT
-from .protocolfile import ProtocolFile, factor_problem, unknown_factor
+from ..schema import COLUMNS, NONE, NOTHING, REPEAT, RESERVED
+from .protocolfile import ProtocolFile
 from .protocolreading import located
-from .protocolvalues import Level, plain, reference
+from .protocolvalues import WORD, Level, plain, reference
 
 #: A number that no experiment reaches; beyond it something is a slip of the pen.
 MAX_CONDITIONS = 100_000
@@ -36,10 +36,11 @@ def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Leve
         for key, name in _references(document.data.get(part), (part,)):
             if name not in factors:
                 with located(document, *key):
-                    raise ProtocolError(unknown_factor(name, factors))
+                    raise ProtocolError(
+                        unknown("factor", f"${name}", [f"${factor}" for factor in factors]))
             used.add(name)
     for name, given in factors.items():
-        problem = factor_problem(name, given, any(name in group for group in file.parallel))
+        problem = _problem(name, given, any(name in group for group in file.parallel))
         if problem is None and name not in used:
             problem = f"the factor '{name}' is used nowhere in the timeline as ${name}"
         if problem is None and name == REPEAT and file.repeats > 1:
@@ -84,6 +85,27 @@ def combinations(
 def name_of(chosen: dict[str, Level], otherwise: str) -> str:
     """Return the name of a combination, for example ``soa_ms=25, mask=none``."""
     return ", ".join(f"{name}={plain(level)}" for name, level in chosen.items()) or otherwise
+
+
+def _problem(name: str, levels: list[Level], parallel: bool) -> str | None:
+    """Return what is wrong with a factor, or None; parallel ones may have a level twice."""
+    if not WORD.fullmatch(name):
+        return f"the factor '{name}' should be a word of letters, digits and _"
+    if name in RESERVED:
+        return f"the factor '{name}' bears a name that recordings use; choose another name"
+    if name in COLUMNS:
+        return (
+            f"the factor '{name}' bears the name of a column of the results; choose another name"
+        )
+    if not levels:
+        return f"the factor '{name}' has no levels"
+    if len({isinstance(level, str) for level in levels}) > 1:
+        return f"the levels of the factor '{name}' should be all numbers or all words"
+    if parallel:
+        return None
+    twice = [level for position, level in enumerate(levels) if level in levels[:position]]
+    also = " ('nothing' is the same)" if NONE in twice else ""
+    return f"the factor '{name}' has the level {twice[0]} twice{also}" if twice else None
 
 
 def _references(node: Any, key: yamlio.Key) -> Iterator[tuple[yamlio.Key, str]]:

@@ -7,7 +7,7 @@ import re
 from ..errors import ProtocolError
 from ..schema import NONE
 from .protocol import Intervention
-from .protocolfile import InterventionEntry
+from .protocolentries import InterventionEntry
 from .protocolreading import Choice, located
 from .protocolvalues import Length, Level
 

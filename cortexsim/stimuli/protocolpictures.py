@@ -6,7 +6,7 @@ from ..errors import ProtocolError, unknown
 from ..schema import NONE, NOTHING
 from . import changes, masks
 from .protocol import DRAWN, GREY, SET, TARGET, Change, Picture, drawn
-from .protocolfile import SEQUENCE, STREAM, ChangeValues, Entry
+from .protocolentries import SEQUENCE, STREAM, ChangeValues, Entry
 from .protocolreading import Choice, Reading, located
 from .protocolvalues import Level, reference
 
@@ -127,7 +127,7 @@ def _change(
             assert parameter.default is not None
             values.append((name, parameter.default))
             continue
-        if value == NONE and NONE not in parameter.words:
+        if value == NONE and at[0] == "factors" and NONE not in parameter.words:
             return None
         problem = changes.problem(kind, name, value)
         if problem is not None:

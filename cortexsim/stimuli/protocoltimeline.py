@@ -10,7 +10,7 @@ from ..errors import ProtocolError
 from ..schema import NOTHING
 from . import protocolpictures
 from .protocol import TARGET, Picture, Presentation
-from .protocolfile import SEQUENCE, STREAM, Entry
+from .protocolentries import SEQUENCE, STREAM, Entry
 from .protocolreading import Choice, Reading, located
 from .sequences import SequenceTask
 

@@ -15,7 +15,7 @@ Level = int | float | str
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: For the JSON Schema: a reference to a factor, a number of steps.
 REFERENCE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": rf"^\${WORD.pattern}$"}
-_STEPS_SCHEMA: dict[str, Any] = {
+STEPS_SCHEMA: dict[str, Any] = {
     "type": "object", "required": ["steps"], "additionalProperties": False,
     "properties": {"steps": {"anyOf": [{"type": "integer", "minimum": 0}, REFERENCE_SCHEMA]}},
 }
@@ -102,8 +102,8 @@ def _word(value: Any) -> Any:
 
 
 Ms = Annotated[Length, PlainValidator(_in_ms), WithJsonSchema(
-    {"anyOf": [{"type": "number", "minimum": 0}, REFERENCE_SCHEMA, _STEPS_SCHEMA]})]
-Steps = Annotated[Length, PlainValidator(check_steps), WithJsonSchema(_STEPS_SCHEMA)]
+    {"anyOf": [{"type": "number", "minimum": 0}, REFERENCE_SCHEMA, STEPS_SCHEMA]})]
+Steps = Annotated[Length, PlainValidator(check_steps), WithJsonSchema(STEPS_SCHEMA)]
 AnyLevel = Annotated[Level, PlainValidator(_level), WithJsonSchema(
     {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[^$]"}]})]
 #: A value of its own or a reference.
@@ -123,4 +123,4 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 class Part(BaseModel):
     """A model that refuses keys it does not know and cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

@@ -70,7 +70,7 @@ def blur(image: Picture, rng: np.random.Generator, others: Others, *, sd: float)
     """Blur with a Gaussian, cut off at 4 `sd`; at the edges the outermost pixels go on."""
     from scipy.ndimage import gaussian_filter
 
-    if sd == 0:
+    if sd < 0.125:  # no other pixel is within 4 sd, and scipy would divide by sd squared
         return image
     blurred: Picture = gaussian_filter(image, (0, sd, sd), mode="nearest")
     return np.clip(blurred, 0, 1)
@@ -108,11 +108,10 @@ def _lower(image: Picture, cycles: float) -> Picture:
     height, width = image.shape[1:]
     per_pixel = np.hypot(np.arange(height)[:, None] / (2 * height),
                          np.arange(width)[None, :] / (2 * width))
-    frequency = per_pixel * min(height, width)
-    gain: NDArray[np.float64] = np.zeros_like(frequency)
-    if cycles > 0:
+    frequency: NDArray[np.float64] = per_pixel * min(height, width)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # 0 cycles or nearly
         gain = np.exp2(-((frequency / cycles) ** 2))
-    gain[0, 0] = 1.0
+    gain[0, 0] = 1.0  # the mean
     lowered: Picture = idctn(gain * dctn(image, axes=(1, 2)), axes=(1, 2))
     return lowered
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -53,7 +53,7 @@ def values_of(name: str) -> st.SearchStrategy[dict[str, object]]:
 
 
 @pytest.mark.parametrize("name", changes.REGISTRY)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), pictures, seeds)
 def test_every_change(name: str, data: st.DataObject, picture: np.ndarray, seed: int) -> None:
     values = data.draw(values_of(name))
@@ -183,6 +183,17 @@ def test_the_cut_off_halves_the_amplitude(frequency: float, share: float, axis: 
                                share * (grating - 0.5), atol=1e-12)
     np.testing.assert_allclose(change("high_pass", grating, cycles=4) - 0.5,
                                (1 - share) * (grating - 0.5), atol=1e-12)
+
+
+@pytest.mark.parametrize("tiny", [0, 5e-324, 1e-200, 1e-9])
+def test_levels_near_nothing(tiny: float) -> None:
+    picture = np.random.default_rng(0).random((2, 7, 8))
+    mean = picture.mean(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(change("low_pass", picture, cycles=tiny) - mean, 0, atol=1e-12)
+    for name, values in (("high_pass", {"cycles": tiny}), ("blur", {"sd": tiny}),
+                         ("gaussian_noise", {"sd": tiny}), ("occlude", {"hidden": tiny}),
+                         ("salt_and_pepper", {"fraction": tiny}), ("greyscale", {"amount": tiny})):
+        np.testing.assert_allclose(change(name, picture, **values), picture, atol=1e-7)
 
 
 # --- occlusion ---
@@ -345,6 +356,7 @@ def test_debris_falls_everywhere() -> None:
     ("low_pass", "cycles", -1, "or 'all', got -1"),
     ("blur", "sd", float("nan"), "got nan"),
     ("blur", "sd", float("inf"), "from 0 to 100 (pixels), got inf"),
+    ("blur", "sd", 10**400, "got 1000"),
     ("blur", "sd", True, "got True"),
     ("blur", "sd", None, "got None"),
     ("blur", "sd", "2", "got '2'"),
@@ -365,5 +377,4 @@ def test_every_value_in_range_is_right(data: st.DataObject) -> None:
         told = changes.REGISTRY[name].parameters[parameter]
         outside = data.draw(st.floats(told.high, exclude_min=True)
                             | st.floats(max_value=told.low, exclude_max=True))
-        assume(not told.whole or outside != value)
         assert changes.problem(name, parameter, outside) is not None
