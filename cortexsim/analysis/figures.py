@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 
 from .. import palette
 from . import marks
-from .labels import PLAIN, factor_label, level_label, phrase
+from .labels import COMBINED, PLAIN, TIME_LABEL, factor_label, level_label, phrase
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,6 +91,7 @@ def activation_timelines(
     done: pd.DataFrame | None = None,
     baseline: pd.DataFrame | None = None,
     normalize: bool | Mapping[str, float] = True,
+    time_label: str = TIME_LABEL,
     legend: bool = True,
 ) -> Axes:
     """Draw each area's timeline, its onset as a tick, and the stimulus below.
@@ -114,6 +115,8 @@ def activation_timelines(
     normalize
         Whether to divide by each area's maximum in `data`, or by the values
         given (area to maximum); False draws the RMS as it is.
+    time_label
+        What time counts from.
     legend
         Whether to name the areas.
 
@@ -149,7 +152,7 @@ def activation_timelines(
         if baseline is not None:
             handles.append(Line2D([], [], color=palette.FAINT, label="no picture", **DASHED))
         marks.name_curves(ax, handles)
-    marks.time_axis(ax, data["time_ms"], marks.time_label(presentations))
+    marks.time_axis(ax, data["time_ms"], time_label)
     if presentations is not None and (len(presentations) or (done is not None and len(done))):
         # with a retinal delay the image is on before the first recorded time
         ax.set_xlim(left=min([ax.get_xlim()[0], *presentations["start_ms"]]))
@@ -219,7 +222,7 @@ def accuracy_against_factor(
     ax.set_xlabel(factor_label(factor))
     marks.accuracy_axis(ax, chance)
     if legend and split:
-        marks.name_curves(ax, ax.get_legend_handles_labels()[0], factor_label(split),
+        marks.name_curves(ax, ax.get_legend_handles_labels()[0], _legend_title(split),
                           [level_label(None, curve) for curve in curves])
     return ax
 
@@ -284,7 +287,12 @@ def accuracy_over_time(
         # a second legend takes the first one's place unless that is kept
         ax.add_artist(ax.legend(handles=handles, **marks.ABOVE))
     if legend and factor:
-        ax.legend(title=factor_label(factor), **marks.BESIDE)
+        ax.legend(title=_legend_title(factor), **marks.BESIDE)
     elif handles:
         ax.legend_ = None
     return ax
+
+
+def _legend_title(factor: str) -> str | None:
+    """Return the factor's label; levels of factors that go together need none."""
+    return None if COMBINED in factor else factor_label(factor)

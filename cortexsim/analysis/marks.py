@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from .. import palette
-from .labels import TIME_LABEL, TRIAL_TIME_LABEL, ms, words
+from .labels import TIME_LABEL, ms, words
 
 #: A span narrower than this share of the axis has no room for its name.
 ROOM = 0.16
@@ -100,13 +100,6 @@ def name_curves(
         ax.legend(handles=handles, **{**ABOVE, "ncols": len(names)})
     else:
         ax.legend(handles, short or names, title=title, **BESIDE)
-
-
-def time_label(presentations: pd.DataFrame | None) -> str:
-    """Return the axis' label: time counts from the target only if the trial begins with it."""
-    begins = presentations is None or presentations.empty or (
-        presentations["shown"].iloc[0] == "target" and presentations["start_ms"].iloc[0] <= 0)
-    return TIME_LABEL if begins else TRIAL_TIME_LABEL
 
 
 def time_axis(ax: Axes, time: pd.Series, label: str = TIME_LABEL) -> None:

@@ -18,6 +18,8 @@ from .settings import settings as read_settings
 
 #: Readout times in the table of a recording without factors.
 ROWS = 12
+#: Letters in a line of a caption at most, if it can be helped.
+WIDTH = 100
 _HEADERS = {"step": "step", "time_ms": "ms", schema.SHOWN: "shown", schema.ASKED: "asked"}
 
 
@@ -83,7 +85,14 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
         If the readout is not in the recording.
     """
     responses, condition = _responses(recording)
-    second = f"Response of each area ({condition}): half-maximum onset [95 % interval] and peak"
+    second = f"Response of each area ({condition}):"
+    measured = "half-maximum onset [95 % interval] and peak"
+    second += (" " if len(second) + len(measured) < WIDTH else "\n") + measured
+    on = rec.presentations(recording)
+    if not rec.begins_with_target(on):
+        second += "\ntimes count from the start of the trial"
+        starts = on.loc[on["shown"] == "target", "start_ms"]
+        second += f", in which the target comes at {ms(starts.iloc[0])} ms" if len(starts) else ""
     if not psychometrics.labelled(recording):
         nothing = "No accuracy: none of the images has a class that the network names"
         return Tables(pd.DataFrame(), responses, (nothing, second))
