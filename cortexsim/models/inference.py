@@ -228,7 +228,7 @@ class Runner:
         if self._room.numel() < wanted:
             self._room = self._room.new_empty(wanted)
         joined = self._room[:wanted].view(shape).permute(0, 3, 1, 2)
-        for part, place in zip(parts, joined.split(widths, 1), strict=True):
+        for part, place in zip(parts, torch.split(joined, widths, 1), strict=True):
             torch.clamp_min(part, 0, out=place)
         return joined
 
