@@ -17,7 +17,7 @@ from . import analysis, devices, files, resources
 from .errors import Interrupted, ProtocolError, SimulationError, unknown
 from .models import checkpoint
 from .simulation import Estimate, Record, estimate, simulate
-from .simulation.course import readout_instead
+from .simulation.checks import readout_instead
 from .stimuli import datasets
 from .stimuli.protocol import Protocol
 

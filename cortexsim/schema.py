@@ -43,3 +43,5 @@ INPUT_MEAN, INPUT_SCALE = 0.5, 0.25
 NOTHING = "nothing"
 #: The level of a factor that stands for nothing, as a mask that is not there.
 NONE = "none"
+#: The factor that counts the runs of each condition, and the condition that has no factors.
+REPEAT, BLANK = "repeat", "blank"

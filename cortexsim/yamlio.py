@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
@@ -78,6 +80,9 @@ def loads(text: str, error: type[CortexSimError], source: str = "<text>") -> Doc
         mark = problem.problem_mark or problem.context_mark
         line = f":{mark.line + 1}" if mark else ""
         reason = (problem.problem or problem.context or "not YAML").splitlines()[0]
+        if isinstance(problem, DuplicateKeyError):
+            named = re.match(r'found duplicate key "(.*?)" with', reason)
+            reason = f"the key {named[1] if named else ''!r} is given twice in one place"
         raise error(f"{source}{line}: {reason}") from None
     except (YAMLError, ValueError, RecursionError) as problem:
         raise error(f"{source}: not YAML ({str(problem).splitlines()[0]})") from None

@@ -126,3 +126,11 @@ def test_any_text_is_read_or_is_one_of_our_errors(text: str) -> None:
         yamlio.loads(text, ProtocolError, "a.yaml")
     except ProtocolError as problem_:
         assert str(problem_).startswith("a.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3\n", "c:\n  - x: 1\n    a: 1\n    a: {b: 2}\n"])
+def test_a_key_given_twice(text: str) -> None:
+    line = 1 + max(n for n, found in enumerate(text.splitlines()) if found.strip()[0] == "a")
+    with pytest.raises(ProtocolError) as caught:
+        yamlio.loads(text, ProtocolError, "p.yaml")
+    assert str(caught.value) == f"p.yaml:{line}: the key 'a' is given twice in one place"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import seaborn as sns
 import xarray as xr
 from matplotlib import rc_context
@@ -15,10 +19,11 @@ from matplotlib.figure import Figure
 
 from .. import files, palette, schema
 from ..errors import RecordingError, unknown
-from . import figures, latency, psychometrics
+from . import design, figures, latency, psychometrics
 from . import recording as rec
-from .labels import factor_label, level_label, words
-from .settings import Settings
+from .design import Axis
+from .labels import capital
+from .settings import Settings, labels, pooled
 from .settings import settings as read_settings
 
 FORMATS = ("png", "svg", "pdf")
@@ -26,6 +31,8 @@ FORMATS = ("png", "svg", "pdf")
 PANEL = (4.9, 3.4)
 #: Points between axes and title: a line of legend stands there.
 PAD = 19
+#: Panels beside each other at most, and letters in a line of a title.
+PANELS, TITLE = 4, 52
 #: Attributes of a recording that say where a figure comes from.
 ORIGIN = ("model", "weights_sha256", "dataset", "seed", "ms_per_step")
 
@@ -38,33 +45,23 @@ def style() -> Any:
 def compose(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
     """Draw the panels that apply; see :func:`cortexsim.analysis.figures.figure`."""
     settings = read_settings(recording)
-    by, split = settings.by or settings.split, settings.split if settings.by else None
-    curves = _curve_conditions(recording, split)
-    chance = 1 / recording.sizes[schema.CLASS]
-    readout = psychometrics.accuracy(recording, readout_ms, by=[])["readout_ms"].iloc[0]
-    if not rec.areas(recording):
-        curves = []
-    panels = ["timelines"] * len(curves)
-    if psychometrics.labelled(recording) or not panels:
-        panels += ["time"] + ["factor"] * bool(by)
-    columns = 2 if len(panels) in (2, 4) else len(panels)
-    rows = -(-len(panels) // columns)
+    rows = _rows(recording, settings, readout_ms)
+    columns = math.lcm(*map(len, rows))
     with rc_context(style()):
-        figure = Figure((PANEL[0] * columns, PANEL[1] * rows + 0.3), layout="constrained")
+        widest = 2 if len(rows) > 1 else len(rows[0])
+        figure = Figure((PANEL[0] * widest, PANEL[1] * len(rows) + 0.3), layout="constrained")
         engine = figure.get_layout_engine()
         assert engine is not None
         engine.set(w_pad=0.12, h_pad=0.1)  # type: ignore[call-arg]
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for place, (ax, kind) in enumerate(zip(axes, panels, strict=True)):
-            if kind == "timelines":
-                _timelines(ax, recording, curves[place], curves)
-            elif kind == "time":
-                _over_time(ax, recording, settings, by, split, readout, chance)
-            elif by:
-                data = psychometrics.accuracy(recording, readout, [by, *([split] if split else [])])
-                figures.accuracy_against_factor(ax, data, by, split=split, chance=chance)
-                ax.set_title(f"Accuracy at {readout:g} ms", pad=PAD)
-        timed = axes[: len(curves)]
+        grid = figure.add_gridspec(len(rows), columns)
+        timed = []
+        for i, row in enumerate(rows):
+            width = columns // len(row)
+            for j, panel in enumerate(row):
+                ax = figure.add_subplot(grid[i, j * width : (j + 1) * width])
+                panel(ax)
+                if panel.func is _timelines:
+                    timed.append(ax)
         for ax in timed:
             # one scale, so that masked and unmasked heights can be compared
             ax.set_ylim(min(x.get_ylim()[0] for x in timed), max(x.get_ylim()[1] for x in timed))
@@ -98,86 +95,171 @@ def write(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _curve_conditions(recording: xr.DataTree, split: str | None) -> list[dict[str, object]]:
-    """Conditions whose timelines are drawn: the plainest, and the same one masked."""
-    table = rec.trials(recording).loc[rec.select(recording)]
-    names = rec.factors(recording)
-    plain: dict[str, object] = {name: table[name].iloc[0] for name in names}
-    found = [plain]
-    if split and plain[split] == rec.NONE:
-        masked = [level for level in rec.levels(rec.trials(recording)[split]) if level != rec.NONE]
-        found += [{**plain, split: masked[0]}] if masked else []
-    return found
+def _rows(
+    recording: xr.DataTree, settings: Settings, readout_ms: float | None
+) -> list[list[partial[None]]]:
+    """Choose the panels and their places: each a function of its axes."""
+    timed: list[partial[None]] = []
+    if rec.areas(recording):
+        curves = _curve_conditions(recording, settings)
+        timed = [partial(_timelines, recording=recording, settings=settings, condition=one,
+                         curves=curves) for one in curves]
+    if timed and not psychometrics.labelled(recording):
+        return [timed]
+    data = psychometrics.accuracy(recording, readout_ms, by=settings.factors)
+    readout = float(data["readout_ms"].iloc[0])
+    over_time = psychometrics.accuracy_over_time(recording, settings.factors)
+    places = _panel_places(settings)
+    ends = places[:1] + places[1:][-1:]
+    over = [partial(_over_time, data=over_time, recording=recording, settings=settings,
+                    readout=readout, place=place, last=place == ends[-1]) for place in ends]
+    against = [partial(_against, data=data, recording=recording, settings=settings,
+                       place=place, first=place == places[0]) for place in places]
+    if settings.by is None:
+        against = []
+    if len(places) > 1:
+        return [row for row in (timed, over, against) if row]
+    panels = [*timed, *over, *against]
+    return [panels[:2], panels[2:]] if len(panels) == 4 else [panels]
+
+
+def _panel_places(settings: Settings) -> list[int]:
+    """Places on the axis that makes panels: all of a few levels, else the first and last."""
+    if not settings.others:
+        return [0]
+    count = len(settings.others[0].levels)
+    return list(range(count)) if count <= PANELS else [0, count - 1]
+
+
+def _curve_conditions(recording: xr.DataTree, settings: Settings) -> list[dict[str, object]]:
+    """Conditions whose timelines are drawn: the plainest, and one to compare with it."""
+    plain = design.plainest(recording)
+    axis = settings.split or settings.by
+    if axis is None or len(axis.levels) < 2:
+        return [plain]
+    return [plain, {**plain, **axis.condition(axis.contrast)}]
 
 
 def _timelines(
-    ax: Axes,
-    recording: xr.DataTree,
-    condition: dict[str, object],
+    ax: Axes, *, recording: xr.DataTree, settings: Settings, condition: dict[str, object],
     curves: list[dict[str, object]],
 ) -> None:
     data = latency.timelines(recording, condition=condition)
     # the panels share one unit, that of the plainest condition
     tallest = latency.timelines(recording, condition=curves[0]).groupby("area")["rms"].max()
     scale = dict(zip(map(str, tallest.index), tallest.tolist(), strict=True))
+    without = design.baseline(recording, condition)
     figures.activation_timelines(
         ax,
         data,
         onsets=latency.response(recording, condition=condition),
         presentations=rec.presentations(recording, condition),
+        done=design.interventions(recording, condition),
+        baseline=latency.timelines(recording, condition=without) if without else None,
         normalize=scale,
     )
     if condition != curves[0]:
-        ax.set_ylabel("RMS / unmasked maximum")
-    ax.set_title(_condition_title(condition) or "Activity of each area", pad=PAD)
-
-
-def _condition_title(condition: dict[str, object]) -> str:
-    parts = []
-    for factor, level in condition.items():
-        if isinstance(level, str):
-            parts.append(level_label(factor, level))
-        else:
-            label = factor_label(factor)
-            unit = " ms" if label.endswith(" (ms)") else ""
-            parts.append(f"{label.removesuffix(' (ms)')} {words(level)}{unit}")
-    text = ", ".join(parts)
-    return text[:1].upper() + text[1:]
+        masked = settings.split is not None and settings.split.name == "mask"
+        ax.set_ylabel("RMS / unmasked maximum" if masked else "RMS / maximum on the left")
+    parts = [axis.words(axis.levels.index(tuple(condition[name] for name in axis.factors)))
+             for axis in design.axes(recording) if len(axis.levels) > 1]
+    _title(ax, *(parts or ["activity of each area"]))
 
 
 def _over_time(
-    ax: Axes,
-    recording: xr.DataTree,
-    settings: Settings,
-    by: str | None,
-    split: str | None,
-    readout: float,
-    chance: float,
+    ax: Axes, *, data: pd.DataFrame, recording: xr.DataTree, settings: Settings,
+    readout: float, place: int, last: bool,
 ) -> None:
-    data = psychometrics.accuracy_over_time(recording, [x for x in (by, split) if x])
-    title = "Accuracy over readout time"
-    if split:
-        masked = next((x for x in dict.fromkeys(data[split]) if x != rec.NONE), rec.NONE)
-        data = data[data[split] == masked]
-        title += f", {level_label(split, masked)}"
+    by = settings.by
+    fixed = _fixed(settings, place)
+    if settings.split:
+        fixed[settings.split] = settings.split.contrast
+    data = _only(data, fixed)
+    if by:
+        data = labels(data, by)
     asked = None
     if schema.ASKED in recording.data_vars and not by:
         asked = rec.presentations(recording, of=schema.ASKED)
     figures.accuracy_over_time(
-        ax, data, by, chance=chance, readout_ms=readout,
-        evidence_ms=psychometrics.evidence_window(recording), asked=asked,
+        ax, data, by.name if by else None, chance=1 / recording.sizes[schema.CLASS],
+        readout_ms=readout, evidence_ms=psychometrics.evidence_window(recording), asked=asked,
+        legend=last,
     )
-    ax.set_title(title, pad=PAD)
+    if asked is None and not _begins_with_target(recording):
+        ax.set_xlabel("Readout time, from the start of the trial (ms)")
+    _title(ax, "accuracy over readout time", *_words(settings, fixed))
+
+
+def _against(
+    ax: Axes, *, data: pd.DataFrame, recording: xr.DataTree, settings: Settings, place: int,
+    first: bool,
+) -> None:
+    by, split = settings.by, settings.split
+    assert by is not None
+    fixed = _fixed(settings, place)
+    readout = float(data["readout_ms"].iloc[0])
+    data = labels(_only(data, fixed), by)
+    if split:
+        data = labels(data, split)
+    figures.accuracy_against_factor(
+        ax, data, by.name, split=split.name if split else None,
+        plain=split.values[split.plain] if split else None,
+        chance=1 / recording.sizes[schema.CLASS], legend=first,
+    )
+    if not first:
+        ax.set_ylabel("")
+        ax.tick_params(axis="y", labelleft=False)
+    _title(ax, f"accuracy at {readout:g} ms", *_words(settings, fixed))
+
+
+def _fixed(settings: Settings, place: int) -> dict[Axis, int]:
+    """Return the places of the axes that a panel holds: its own, and the plainest."""
+    return {axis: axis.plain if i else place for i, axis in enumerate(settings.others)}
+
+
+def _only(data: pd.DataFrame, fixed: Mapping[Axis, int]) -> pd.DataFrame:
+    for axis, place in fixed.items():
+        data = data[axis.places(data) == place]
+    return data
+
+
+def _words(settings: Settings, fixed: Mapping[Axis, int]) -> list[str]:
+    """Say at which levels a panel is, and of how many levels it shows the first and last."""
+    words = []
+    for axis, place in fixed.items():
+        left_out = axis in settings.others[:1] and len(axis.levels) > PANELS
+        which = "first" if place == 0 else "last"
+        words.append(axis.words(place) + f" ({which} of {len(axis.levels)})" * left_out)
+    return words
+
+
+def _title(ax: Axes, *parts: str) -> None:
+    """Set a title, on two lines if it is long."""
+    lines = [capital(parts[0])]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) > TITLE:
+            lines.append(part)
+        else:
+            lines[-1] += f", {part}"
+    ax.set_title(",\n".join(lines), pad=PAD)
+
+
+def _begins_with_target(recording: xr.DataTree) -> bool:
+    shown = rec.presentations(recording)
+    return bool(len(shown)) and shown["shown"].iloc[0] == "target" and (
+        shown["start_ms"].iloc[0] <= 0)
 
 
 def _headline(recording: xr.DataTree, settings: Settings) -> str:
     attrs = recording.attrs
     table = rec.trials(recording)
+    trials = pooled(recording, settings.factors)
     parts = [
         settings.name,
         str(attrs.get("model", "")),
         str(attrs.get("dataset", "")),
         f"{table[schema.STIMULUS].nunique()} images",
+        f"{trials} trials of each pooled" if trials > 1 else "",
         f"{attrs['ms_per_step']:g} ms per step" if "ms_per_step" in attrs else "",
         "bands and bars: 95 % intervals",
     ]

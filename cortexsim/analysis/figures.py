@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from .. import palette
 from . import marks
-from .labels import factor_label, level_label
-from .recording import NONE
+from .labels import PLAIN, factor_label, level_label, phrase
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 WIDE = 16
 #: What sets curves of words apart; colour is kept for areas and numbers.
 MARKERS, DASHES = "osD^v", ("-", "-", "--", ":", "-.")
+#: Timelines of trials without a picture.
+DASHED: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (3, 2))}
 #: Where a legend hides no curve: a line of its own above the axes.
 ABOVE: dict[str, Any] = {
     "loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.1, "borderpad": 0.1,
@@ -97,6 +99,8 @@ def activation_timelines(
     *,
     onsets: pd.DataFrame | None = None,
     presentations: pd.DataFrame | None = None,
+    done: pd.DataFrame | None = None,
+    baseline: pd.DataFrame | None = None,
     normalize: bool | Mapping[str, float] = True,
     legend: bool = True,
 ) -> Axes:
@@ -113,6 +117,11 @@ def activation_timelines(
         their intervals, drawn at the foot; those that are NaN are left out.
     presentations
         From :func:`cortexsim.analysis.recording.presentations`.
+    done
+        What was done to the network, from
+        :func:`cortexsim.analysis.design.interventions`.
+    baseline
+        As `data`, of trials without a picture: drawn thin and dashed.
     normalize
         Whether to divide by each area's maximum in `data`, or by the values
         given (area to maximum); False draws the RMS as it is.
@@ -137,6 +146,9 @@ def activation_timelines(
         label = name if rows["rms"].notna().any() else f"{name} (empty)"
         heights = [rows[column] / unit for column in ("rms", "low", "high")]
         marks.curve(ax, rows["time_ms"], *heights, color=colors[name], label=label)
+    for name, rows in baseline.groupby("area") if baseline is not None else ():
+        ax.plot(rows["time_ms"], rows["rms"] / (scale.get(str(name), 1.0) or 1.0),
+                color=colors[str(name)], **DASHED)
     ax.set_ylabel("RMS activity / maximum" if normalize else "RMS activity")
     low, high = 0.0, ax.get_ylim()[1]
     if onsets is not None:
@@ -144,13 +156,16 @@ def activation_timelines(
         marks.onset_ticks(ax, onsets[onsets["measure"] == "onset"], colors)
     ax.set_ylim(low, high)
     if legend:
-        room = sum(len(name) for name in names) + 4 * len(names) <= LINE
-        ax.legend(**{**ABOVE, "ncols": len(names)} if room else BESIDE)
+        handles = ax.get_legend_handles_labels()[0]
+        if baseline is not None:
+            handles.append(Line2D([], [], color=palette.FAINT, label="no picture", **DASHED))
+        room = sum(len(str(x.get_label())) + 4 for x in handles) <= LINE
+        ax.legend(handles=handles, **{**ABOVE, "ncols": len(handles)} if room else BESIDE)
     marks.time_axis(ax, data["time_ms"])
-    if presentations is not None and len(presentations):
+    if presentations is not None and (len(presentations) or (done is not None and len(done))):
         # with a retinal delay the image is on before the first recorded time
-        ax.set_xlim(left=min(ax.get_xlim()[0], presentations["start_ms"].min()))
-        marks.stimulus_bar(ax, presentations)
+        ax.set_xlim(left=min([ax.get_xlim()[0], *presentations["start_ms"]]))
+        marks.stimulus_bar(ax, presentations, done)
     return ax
 
 
@@ -160,6 +175,7 @@ def accuracy_against_factor(
     factor: str,
     *,
     split: str | None = None,
+    plain: object = None,
     chance: float | None = None,
     legend: bool = True,
 ) -> Axes:
@@ -174,7 +190,10 @@ def accuracy_against_factor(
     factor
         Column of the horizontal axis: numbers, or words.
     split
-        Column that sets curves apart, e.g. the mask; None for one curve.
+        Column that sets curves apart, e.g. the mask; None for one curve. Numbers run
+        from dark to light.
+    plain
+        The word of `split` whose curve is grey; ``none`` or ``grey`` by default.
     chance
         Accuracy of guessing, drawn as a line; None for no line.
     legend
@@ -191,6 +210,8 @@ def accuracy_against_factor(
     place = {level: float(level) if number else float(i) for i, level in enumerate(known)}
     wide = number and min(known) > 0 and max(known) / min(known) >= WIDE
     spread = marks.span(list(place.values())) * 0.006
+    shades = (palette.sequential(len(curves))
+              if split and pd.api.types.is_numeric_dtype(data[split]) else [])
     for i, curve in enumerate(curves):
         rows = data[data[split] == curve] if split else data
         # curves of equal height would hide each other's intervals
@@ -198,13 +219,13 @@ def accuracy_against_factor(
         x = rows[factor].map(place).to_numpy(float) + shift
         height = rows["accuracy"].to_numpy(float)
         bars = np.stack([height - rows["low"], rows["high"] - height]).clip(min=0)
-        plain = curve == NONE or curve is None
-        color = palette.FAINT if curve == NONE else palette.INK
+        light = curve in ([*PLAIN] if plain is None else [plain])
+        color = shades[i] if shades else palette.FAINT if light else palette.INK
         ax.errorbar(
             x, height, yerr=bars, color=color, linestyle=DASHES[i % 5] if number else "none",
-            marker=MARKERS[i % 5], markerfacecolor="white" if plain else color,
+            marker=MARKERS[i % 5], markerfacecolor="white" if light or not split else color,
             markeredgewidth=1.5, capsize=2.5, elinewidth=1.2, linewidth=1.5, clip_on=False,
-            label=level_label(split, curve) if split else None,
+            label=phrase(split, curve) if split else None,
         )
     marks.level_axis(ax, place, number, wide)
     ax.set_xlabel(factor_label(factor))

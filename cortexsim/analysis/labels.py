@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from .recording import NONE
+from collections.abc import Iterator, Sequence
+
+from .. import schema
 
 TIME_LABEL = "Time from image onset (ms)"
+#: Where a trial does not begin with the image that is to be named.
+TRIAL_TIME_LABEL = "Time from the start of the trial (ms)"
+#: Levels of words that stand for nothing, the plainest first: a grey screen in a mask's place.
+PLAIN = (schema.NONE, "grey")
+#: Between the names of factors that go together; levels of such are named in full.
+COMBINED = " & "
 _NAMES = {
     "soa": "SOA",
     "isi": "ISI",
-    "flash": "Flash duration",
-    "shown": "Shown for",
-    "mask": "Mask",
-    "target": "Target duration",
+    "flash": "flash duration",
+    "shown": "shown for",
+    "each": "each picture",
+    "target": "target duration",
 }
 
 
@@ -20,11 +28,23 @@ def words(name: object) -> str:
     return f"{name:g}" if isinstance(name, float) else str(name).replace("_", "-")
 
 
+def factor_words(factor: str) -> str:
+    """Return a factor as words within a sentence: ``soa_ms`` is ``SOA``."""
+    if COMBINED in factor:
+        return " and ".join(map(factor_words, factor.split(COMBINED)))
+    stem = factor.removesuffix("_ms")
+    text = _NAMES.get(stem, stem.replace("_", " "))
+    return f"{text[:-3]} SD" if text.endswith(" sd") else text
+
+
 def factor_label(factor: str) -> str:
     """Return a factor as an axis label with its unit: ``soa_ms`` is ``SOA (ms)``."""
-    stem = factor.removesuffix("_ms")
-    text = _NAMES.get(stem, stem.replace("_", " ").capitalize())
-    return text + (" (ms)" if stem != factor else "")
+    return capital(factor_words(factor)) + (" (ms)" if factor.endswith("_ms") else "")
+
+
+def capital(text: str) -> str:
+    """Return a text that begins with a capital and is as it was otherwise."""
+    return text[:1].upper() + text[1:]
 
 
 def level_label(factor: str | None, level: object) -> str:
@@ -37,9 +57,48 @@ def level_label(factor: str | None, level: object) -> str:
     level
         A number or a word.
     """
+    if factor and COMBINED in factor:
+        return str(level)
     name = (factor or "").replace("_", " ")
-    if level == NONE:
+    if level == schema.NONE:
         return f"no {name}".strip()
+    if name == "mask" and level in PLAIN:
+        return f"no mask ({level})"
     if isinstance(level, str):
         return f"{words(level)} {name}".strip()
     return words(level)
+
+
+def phrase(factor: str, level: object) -> str:
+    """Return a level with its factor as a title says it: ``SOA 150 ms``, ``no mask``."""
+    if isinstance(level, str):
+        return level_label(factor, level)
+    unit = " ms" if factor.endswith("_ms") else ""
+    return f"{factor_words(factor)} {words(level)}{unit}"
+
+
+def combined_labels(
+    factors: Sequence[str], levels: Sequence[tuple[object, ...]]
+) -> Iterator[str]:
+    """Name levels of factors that go together: ``noise SD 0.16``, ``no noise, no blur``.
+
+    What is not there, ``none`` or 0, is left out, unless there is nothing else, or unless
+    two levels would get the same name.
+    """
+    pairs = [list(zip(factors, level, strict=True)) for level in levels]
+    short = [", ".join(phrase(*pair) for pair in level if not _absent(pair[1]))
+             or ", ".join(filter(None, (_absence(*pair) for pair in level))) for level in pairs]
+    for level, text in zip(pairs, short, strict=True):
+        unique = bool(text) and short.count(text) == 1
+        yield text if unique else ", ".join(phrase(*pair) for pair in level)
+
+
+def _absent(level: object) -> bool:
+    return level == 0 or level in PLAIN
+
+
+def _absence(factor: str, level: object) -> str:
+    """Say that something is not there; nothing of a time, which means nothing without it."""
+    if isinstance(level, str):
+        return level_label(factor, level)
+    return "" if factor.endswith("_ms") else f"no {factor_words(factor).removesuffix(' SD')}"

@@ -40,11 +40,11 @@ def timelines(
     areas
         Areas to read; None for all.
     by
-        Factors to keep apart (or ``"condition"``); all trials are then used,
-        unless a condition is given too.
+        Factors to keep apart (or ``"condition"``); all trials that have them are then
+        used (blanks have none), unless a condition is given too.
     condition
         A condition's name or factor levels; None without ``by`` takes the
-        plainest: unmasked and longest.
+        plainest: unmasked and longest (see :func:`cortexsim.analysis.recording.select`).
     confidence
         Coverage of the interval of the mean over stimuli (Student's t).
 
@@ -107,11 +107,11 @@ def response(
     areas
         Areas to measure; None for all.
     by
-        Factors to keep apart (or ``"condition"``); all trials are then used,
-        unless a condition is given too.
+        Factors to keep apart (or ``"condition"``); all trials that have them are then
+        used (blanks have none), unless a condition is given too.
     condition
         A condition's name or factor levels; None without ``by`` takes the
-        plainest: unmasked and longest.
+        plainest: unmasked and longest (see :func:`cortexsim.analysis.recording.select`).
     level
         Fraction of the maximum that counts as the onset.
     interpolate

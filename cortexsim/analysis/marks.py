@@ -120,11 +120,19 @@ def span(values: Sequence[float]) -> float:
     return (max(values) - min(values)) or 1.0
 
 
-def stimulus_bar(ax: Axes, presentations: pd.DataFrame) -> None:
-    """Draw what was on between the curves and the axis of time, which moves below it."""
+def stimulus_bar(
+    ax: Axes, presentations: pd.DataFrame, done: pd.DataFrame | None = None
+) -> None:
+    """Draw what was on between the curves and the axis of time, which moves below it.
+
+    Below that, hatched, what was done to the network. Pictures that follow each other too
+    fast for their names are striped and named together.
+    """
     low, high = ax.get_xlim()
-    bar = ax.inset_axes((0, -0.12, 1, 0.08))
-    bar.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel=ax.get_xlabel())
+    windows = [] if done is None else list(done.itertuples(index=False, name=None))
+    tall = 0.08 * (1 + 0.75 * len(windows))
+    bar = ax.inset_axes((0, -0.04 - tall, 1, tall))
+    bar.set(xlim=(low, high), ylim=(-0.75 * len(windows), 1), yticks=[], xlabel=ax.get_xlabel())
     bar.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     for side in ("left", "right", "top"):
         bar.spines[side].set_visible(False)
@@ -133,16 +141,64 @@ def stimulus_bar(ax: Axes, presentations: pd.DataFrame) -> None:
     ax.spines["bottom"].set_visible(False)
     columns = (presentations[name].tolist() for name in ("shown", "start_ms", "stop_ms"))
     spans = list(zip(*columns, strict=True))
+    _pictures(bar, spans, low, high)
+    for row, (name, start, stop) in enumerate(windows):
+        height = -0.75 * (row + 0.5)
+        bar.barh(height, stop - start, 0.6, start, color="white", edgecolor=palette.FAINT,
+                 hatch="////", linewidth=0.6)
+        # its own name may be wider than its window, on either side of it
+        left = (start + stop) / 2 > (low + high) / 2 and stop - start < ROOM * (high - low)
+        bar.annotate(name, (stop if left else start, height), (-3 if left else 3, 0),
+                     textcoords="offset points", fontsize=8, va="center",
+                     ha="right" if left else "left",
+                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})
+
+
+def _pictures(bar: Axes, spans: Sequence[tuple[str, float, float]], low: float,
+              high: float) -> None:
+    """Draw spans ``(name, start, stop)`` and their names, where there is room for them."""
     fills = {"target": (palette.TARGET, "white"), "grey": (palette.GREY, palette.INK)}
+    streams = _streams(spans, high - low)
+    fast = {i for stream in streams for i in stream}
     for i, (shown, start, stop) in enumerate(spans):
         fill, ink = fills.get(shown, (palette.MASK, palette.INK))
+        if i in fast and i % 2:
+            fill = palette.GREY
         width = stop - start
-        bar.barh(0.5, width, 1.0, start, color=fill, edgecolor="white", linewidth=0.5)
-        name, share = words(shown), width / (high - low)
+        bar.barh(0.5, width, 1.0, start, color=fill, edgecolor="white",
+                 linewidth=0 if i in fast else 0.5)
         free = (spans[i + 1][1] if i + 1 < len(spans) else high) - stop
-        if share >= max(ROOM, 0.022 * len(name)):
-            bar.text(start + width / 2, 0.46, name, color=ink, fontsize=8,
+        if i in fast:
+            continue
+        if _fits(shown, width / (high - low)):
+            bar.text(start + width / 2, 0.46, words(shown), color=ink, fontsize=8,
                      ha="center", va="center")
         elif free / (high - low) >= ROOM:
-            bar.annotate(name, (stop, 0.46), (3, 0), textcoords="offset points",
+            bar.annotate(words(shown), (stop, 0.46), (3, 0), textcoords="offset points",
                          fontsize=8, ha="left", va="center")
+    if streams:
+        longest = max(streams, key=lambda stream: spans[stream[-1]][2] - spans[stream[0]][1])
+        first, last = spans[longest[0]][1], spans[longest[-1]][2]
+        stems = {shown.rstrip("0123456789").rstrip("_") for shown, *_ in
+                 (spans[i] for i in longest)}
+        stem = words(stems.pop()) if len(stems) == 1 else "other"
+        narrow = any(shown == "target" and not _fits(shown, (stop - start) / (high - low))
+                     for shown, start, stop in spans)
+        bar.text((first + last) / 2, 0.46, f"{stem} images" + ", target black" * narrow,
+                 fontsize=8, ha="center", va="center",
+                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
+
+
+def _fits(name: str, share: float) -> bool:
+    return share >= max(ROOM, 0.022 * len(words(name)))
+
+
+def _streams(spans: Sequence[tuple[str, float, float]], whole: float) -> list[list[int]]:
+    """Find runs of two and more pictures too short for their names, targets left out."""
+    found: list[list[int]] = [[]]
+    for i, (shown, start, stop) in enumerate(spans):
+        if shown == "target" or _fits(shown, (stop - start) / whole):
+            found.append([])
+        else:
+            found[-1].append(i)
+    return [stream for stream in found if len(stream) > 1]

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 
 from .. import schema
 from ..errors import RecordingError, unknown
+from . import design
 from . import recording as rec
 from .settings import settings as read_settings
 
@@ -53,7 +54,8 @@ def accuracy(
     Returns
     -------
     pandas.DataFrame
-        One row per combination of levels: the factors, ``readout_ms`` and
+        One row per combination of levels in which something is to be named (catch trials
+        and blanks have none): the factors, ``readout_ms`` and
         ``readout_stop_ms`` (equal for a single readout), ``k`` correct of
         ``n`` trials, ``accuracy``, and Wilson's 95 % interval ``low`` and
         ``high``. Trials whose last area is empty at the readout do not count;
@@ -263,6 +265,9 @@ def _count(
 ) -> pd.DataFrame:
     """Count right answers per combination of levels and readout (``index``)."""
     table = rec.trials(recording)
+    asked = design.asked(recording)
+    used = (asked | ~asked.any()) & table[factors].notna().all(axis=1).to_numpy()
+    table, right, known = table[used], right[used], known[used]
     order = {factor: rec.levels(table[factor]) for factor in factors}
     codes = [
         table[factor].map({level: i for i, level in enumerate(order[factor])}).to_numpy()

@@ -19,9 +19,8 @@ import xarray as xr
 from .. import schema
 from ..errors import RecordingError, unknown
 from . import damage
+from .labels import PLAIN
 
-#: The level of a text factor that stands for its absence.
-NONE = schema.NONE
 #: Two times closer than this are the same: at 60 Hz nobody types 183.33333333333334.
 SAME_MS = 1e-3
 
@@ -180,11 +179,18 @@ def trials(recording: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by trial, in the order of the recording.
+        Indexed by trial, in the order of the recording. The condition ``blank`` has no
+        factors: they are NaN there.
     """
-    columns = [schema.STIMULUS, schema.LABEL, schema.CONDITION, *factors(recording)]
+    varied = factors(recording)
+    columns = [schema.STIMULUS, schema.LABEL, schema.CONDITION, *varied]
     values = {name: _plain(recording.coords[name]) for name in columns if name in recording.coords}
-    return pd.DataFrame(values, index=pd.RangeIndex(recording.sizes[schema.TRIAL], name="trial"))
+    index = pd.RangeIndex(recording.sizes[schema.TRIAL], name=schema.TRIAL)
+    table = pd.DataFrame(values, index=index)
+    blank = table[schema.CONDITION] == schema.BLANK
+    # recordings hold 'none' for its words, which is a level of other conditions too
+    return table.assign(**{name: table[name].where(~blank) for name in varied}) if blank.any(
+        ) else table
 
 
 def _plain(array: xr.DataArray) -> np.ndarray:
@@ -194,11 +200,11 @@ def _plain(array: xr.DataArray) -> np.ndarray:
 
 
 def levels(values: pd.Series) -> list[Any]:
-    """Return a factor's levels: numbers ascending, ``none`` before other words."""
-    unique = list(dict.fromkeys(values))
+    """Return a factor's levels: numbers ascending, ``none`` and ``grey`` before other words."""
+    unique = list(dict.fromkeys(values.dropna()))
     if pd.api.types.is_numeric_dtype(values):
         return sorted(unique)
-    return sorted(unique, key=lambda level: level != NONE)
+    return sorted(unique, key=lambda word: PLAIN.index(word) if word in PLAIN else len(PLAIN))
 
 
 def select(recording: xr.DataTree, condition: Condition | None = None) -> np.ndarray:
@@ -210,8 +216,10 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
         An open recording.
     condition
         A condition's name, or levels of factors such as ``{"mask": "none"}``.
-        None chooses the plainest condition: ``none`` where a factor has that
-        level, the largest of numbers (the longest), else the first level.
+        None chooses the plainest condition, in which something is to be named: ``none`` (or
+        ``grey``) where a factor has that level, else its first word; of numbers that change
+        pictures or the network the one that leaves them as they are, of others the largest
+        (the longest). See :func:`cortexsim.analysis.design.axes`.
 
     Returns
     -------
@@ -225,8 +233,11 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
     """
     table = trials(recording)
     if condition is None:
-        table = _plainest(table, factors(recording))
-    elif isinstance(condition, str):
+        from . import design
+
+        table = table[design.asked(recording)]
+        condition = design.plainest(recording)
+    if isinstance(condition, str):
         known = list(dict.fromkeys(table[schema.CONDITION]))
         if condition not in known:
             raise RecordingError(unknown("condition", condition, known))
@@ -240,15 +251,6 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
             if table.empty:
                 raise RecordingError(unknown(f"level of {factor}", level, known))
     return table.index.to_numpy()
-
-
-def _plainest(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    words_first = sorted(names, key=lambda name: pd.api.types.is_numeric_dtype(table[name]))
-    for name in words_first:
-        known = levels(table[name])
-        number = pd.api.types.is_numeric_dtype(table[name])
-        table = table[table[name] == (known[-1] if number else known[0])]
-    return table
 
 
 def presentations(recording: xr.DataTree, condition: Condition | None = None, *,

@@ -12,7 +12,9 @@ from .. import schema
 from . import latency, psychometrics
 from . import recording as rec
 from .curves import ON_PLATEAU
+from .design import axes
 from .labels import factor_label, words
+from .settings import in_order, pooled
 from .settings import settings as read_settings
 
 #: Readout times in the table of a recording without factors.
@@ -27,11 +29,11 @@ class Tables:
     Parameters
     ----------
     accuracy
-        One row per level of the summary's factor and the mask (without
-        factors: per readout time, and for a sequence per picture, ``shown`` and
-        ``asked``): those columns, ``n``, ``accuracy``, ``low``, ``high`` at the
-        readout, and ``evidence``, ``evidence_low``, ``evidence_high`` with
-        evidence summed (if the protocol fixes it).
+        One row per combination of the levels of all that is varied, without catch trials
+        and blanks (if nothing is: per readout time, and for a sequence per picture,
+        ``shown`` and ``asked``): a column for each factor that tells them apart, ``n``,
+        ``accuracy``, ``low``, ``high`` at the readout, and ``evidence``, ``evidence_low``,
+        ``evidence_high`` with evidence summed (if the protocol fixes it).
     responses
         One row per area: ``arrival_step``, ``arrival_ms``, ``onset_step``,
         ``onset_ms``, ``onset_ms_low``, ``onset_ms_high``, ``peak_step``,
@@ -87,8 +89,8 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
         nothing = "No accuracy: none of the images has a class that the network names"
         return Tables(pd.DataFrame(), responses, (nothing, second))
     settings = read_settings(recording)
-    by = [factor for factor in (settings.by, settings.split) if factor]
-    fixed = psychometrics.accuracy(recording, readout_ms, by=by)
+    by = settings.factors
+    fixed = in_order(psychometrics.accuracy(recording, readout_ms, by=by), settings.axes)
     readout = float(fixed["readout_ms"].iloc[0])
     shown = [*by, "n", "accuracy", "low", "high"]
     caption = f"Accuracy at {readout:g} ms"
@@ -99,7 +101,7 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     evidence = psychometrics.evidence_window(recording)
     if evidence is not None:
         first, last = evidence
-        summed = psychometrics.accuracy(recording, evidence, by=by)
+        summed = in_order(psychometrics.accuracy(recording, evidence, by=by), settings.axes)
         caption += f", and with evidence summed from {first:g} to {last:g} ms"
         if by:
             accuracy = accuracy.assign(
@@ -111,6 +113,10 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
             caption += f" ({100 * summed['accuracy'].iloc[0]:.1f} %)"
     chance = 1 / recording.sizes[schema.CLASS]
     caption += f" [95 %]; chance is {100 * chance:.1f} %"
+    trials = pooled(recording, by)
+    if trials > 1:
+        caption += (f"\nn counts {trials} trials of each image; the intervals take them as "
+                    "independent, and may be too narrow")
     return Tables(accuracy, responses, (caption, second))
 
 
@@ -132,7 +138,9 @@ def _over_time(recording: xr.DataTree, readout: float) -> pd.DataFrame:
 
 def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
     table = rec.trials(recording).loc[rec.select(recording)]
-    condition = ", ".join(dict.fromkeys(map(str, table.get(schema.CONDITION, ()))))
+    names = list(dict.fromkeys(map(str, table.get(schema.CONDITION, ()))))
+    condition = names[0] if len(names) == 1 else ", ".join(
+        axis.words(axis.plain) for axis in axes(recording))
     if not rec.areas(recording):
         return pd.DataFrame(), condition
     rows = []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -157,7 +156,27 @@ class Network(nn.Module):
         """
         if frame is not None:
             drive = self.drive(frame)
-        return engine.step(self.graph, partial(engine.transitions, self), state, s, drive, areas)
+        return engine.step(self.graph, self.arrivals, state, s, drive, areas)
+
+    def arrivals(self, state: State, s: int,
+                 firing: Sequence[Connection]) -> dict[str, list[Tensor]]:
+        """Apply the connections that fire at step s.
+
+        Parameters
+        ----------
+        state
+            Area to activity at index s-1.
+        s
+            The step, 1 for the first.
+        firing
+            Active connections from areas of the state, as :func:`engine.plan` orders them.
+
+        Returns
+        -------
+        dict
+            Target to what is to be summed there, each of shape (batch, channels, height, width).
+        """
+        return engine.transitions(self, state, s, firing)
 
     def drive(self, frame: Tensor, layers: int | None = None) -> Tensor:
         """Return what the pre-net makes of images.

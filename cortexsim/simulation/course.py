@@ -1,17 +1,13 @@
-"""How each condition runs, and whether the network has all that it takes, before it runs."""
+"""How each condition runs: what drives the network at each index, and what is done to it."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from ..errors import SimulationError
-from ..graph import AreaGraph, Connection
-from ..models import engine, normalization
-from ..models.network import Network
-from ..models.weights import layers
-from ..stimuli.protocol import Condition, Protocol
+from ..graph import AreaGraph
+from ..stimuli.protocol import Condition, Intervention
+from .interventions import Actions, resolve
 
 
 @dataclass(frozen=True)
@@ -22,273 +18,54 @@ class Course:
     ----------
     condition
         The condition.
-    drive
-        By index, whether a frame drives the first area.
+    frames
+        By index, the key of the frame that drives the first area, or None.
     onset
         Index of the first drive, at which the network's clock starts;
         ``None`` if nothing is ever shown.
-    needed
-        By index, the areas whose state can still reach something kept.
+    actions
+        What is done to the network.
     """
 
     condition: Condition
-    drive: tuple[bool, ...]
+    frames: tuple[Hashable | None, ...]
     onset: int | None
-    needed: tuple[frozenset[str], ...]
+    actions: Actions
 
     @property
     def length(self) -> int:
         """Steps from the onset to the end."""
-        return 0 if self.onset is None else len(self.needed) - 1 - self.onset
-
-    def steps(self, graph: AreaGraph) -> Iterator[tuple[tuple[Connection, ...], frozenset[str]]]:
-        """Yield for each step from the onset what fires and which areas are then populated."""
-        if self.onset is None:
-            return
-        state = frozenset([graph.first.name])
-        for t in range(self.onset + 1, len(self.needed)):
-            firing = engine.plan(graph, t - self.onset, state, self.needed[t])
-            driven = {graph.first.name} & self.needed[t] if self.drive[t] else set[str]()
-            state = frozenset(c.target for c in firing) | driven
-            yield firing, state
+        return 0 if self.onset is None else len(self.frames) - 1 - self.onset
 
 
-@dataclass(frozen=True)
-class _Use:
-    """A use of statistics: a site at an index, and the area that is read for it, and when."""
-
-    site: str
-    index: int
-    source: str
-    read: int
-    course: Course
-
-
-def plan_course(
-    graph: AreaGraph, protocol: Protocol, condition: Condition, areas: Sequence[str],
-    indices: Sequence[int],
-) -> Course:
-    """Settle how a condition runs, if these areas are kept at these indices."""
-    end = indices[-1]
-    drive = tuple(protocol.drive(condition, graph.input)[: end + 1])
-    if True not in drive:
-        return Course(condition, drive, None, (frozenset(),) * (end + 1))
-    onset = drive.index(True)
-    kept, read = frozenset(indices), frozenset([*areas, graph.last.name])
-    wanted = [read if t in kept else frozenset[str]() for t in range(onset, end + 1)]
-    # windows and statistics count from the first drive, so the backward pass does too
-    needed = (frozenset[str](),) * onset + tuple(graph.needed(wanted))
-    return Course(condition, drive, onset, needed)
-
-
-def check(
-    network: Network, protocol: Protocol, courses: Sequence[Course], indices: Sequence[int],
-) -> None:
-    """See that the network has every weight and every statistic of a run.
-
-    Raises
-    ------
-    SimulationError
-        With what it lacks, and what can be done about it.
-    """
-    _check_weights(network, protocol, courses)
-    uses = _uses(network, courses, frozenset(indices))
-    statistics = network.statistics
-    lacking = [use for use in uses if not statistics.has(use.site, use.index, network.beyond)]
-    if not lacking:
-        return
-    # advice must lead somewhere: not to the next error
-    last_helps = all(statistics.has(use.site, use.index, "last") for use in lacking)
-    limit = max(statistics.limit(area) for area in network.graph.names)
-    needs = max(use.index for use in uses)
-    if limit < 0:
-        raise SimulationError(f"the network has no statistics; calibrate it to t = {needs}")
-    if statistics.shared:
-        raise SimulationError(
-            f"the network's shared statistics have none for {lacking[0].site}, which calibration "
-            f"did not come to; calibrate it anew, to t = {needs}")
-    calibrated = _calibrated(network.graph, needs)
-    for use in lacking:
-        if use.source not in calibrated[use.read]:
-            raise SimulationError(_never(network.graph, protocol, use, calibrated, last_helps))
-    within = [use for use in lacking if use.index <= limit]
-    if within:
-        raise SimulationError(
-            f"the network has statistics to t = {limit:g}, but none of {within[0].site} at "
-            f"t = {within[0].index}; calibrate it anew, to t = {needs}"
-        )
-    raise SimulationError(
-        f"the network has statistics to t = {limit:g}, the protocol needs them to t = {needs}; "
-        + ("calibrate it for longer, shorten the protocol, or use --beyond last" if last_helps
-           else "calibrate it for longer, or shorten the protocol")
-    )
-
-
-def _check_weights(network: Network, protocol: Protocol, courses: Sequence[Course]) -> None:
-    """See that weights, and learned scales and shifts, go on for as long as the run."""
-    graph = network.graph
-
-    def weighted(c: Connection, s: int) -> bool:
-        return all(graph.weight_key(c, layer, s) in network.weights for layer in layers(c))
-
-    def scaled(c: Connection, s: int, beyond: str = network.beyond) -> bool:
-        return all(network.affine.has(site, index, beyond)
-                   for site, index in normalization.uses(c, s))
-
-    for what, has in (("weights", weighted), ("scales and shifts", scaled)):
-        lacking = [((course.onset or 0) + s - 1, c, s) for course in courses
-                   for s, (firing, _) in enumerate(course.steps(graph), start=1)
-                   for c in firing if not has(c, s)]
-        if lacking:
-            last_helps = what != "weights" and all(scaled(c, s, "last") for _, c, s in lacking)
-            end, steps = min(end for end, _, _ in lacking), max(c.length for c in courses)
-            raise SimulationError(
-                f"the network has {what} of its own for each step, and they end at step "
-                f"{network.steps}; the protocol takes {steps} steps from its first picture on: "
-                f"shorten it to {_when(protocol, end)}"
-                + (", or use --beyond last" if last_helps else "")
-            )
-
-
-def _uses(
-    network: Network, courses: Sequence[Course], kept: frozenset[int],
-) -> list[_Use]:
-    """List every use of statistics in a run, each once, with the first course it comes up in."""
-    graph, found = network.graph, dict[tuple[str, int], _Use]()
-    first, last = graph.first.name, graph.last.name
-    seen = set[tuple[int, tuple[Connection, ...]]]()
-
-    def use(site: str, index: int, source: str, read: int, course: Course) -> None:
-        found.setdefault((site, index), _Use(site, index, source, read, course))
-
-    for course in courses:
-        if course.onset is None:
-            continue
-        for place in network.pre_net.sites():
-            use(place, 0, first, 0, course)
-        reads = network.post_net.normalize
-        if reads and first == last and course.onset in kept:
-            use(last, 0, last, 0, course)
-        for s, (firing, state) in enumerate(course.steps(graph), start=1):
-            if reads and last in state and course.onset + s in kept:
-                use(last, s, last, s, course)
-            if (s, firing) in seen:
-                continue
-            seen.add((s, firing))
-            for c in firing:
-                for site, index in normalization.uses(c, s):
-                    use(site, index, c.source, s - 1, course)
-    return list(found.values())
-
-
-def readout_instead(graph: AreaGraph, protocol: Protocol, network: str) -> float | None:
-    """Settle when to read, in ms, if the last area is empty at the protocol's readout.
-
-    Activity may have left by then in every condition, as it leaves a folded ResNet: the
-    last time before at which the area can be read is taken, and said.
+def plan_courses(
+    graph: AreaGraph, conditions: Sequence[Condition],
+    frames: Sequence[Sequence[Hashable | None]],
+) -> tuple[Course, ...]:
+    """Settle how conditions run.
 
     Parameters
     ----------
-    graph, protocol
-        Who runs what.
-    network
-        The network's name, for messages.
-
-    Returns
-    -------
-    float or None
-        None if the protocol's readout will do, or there is none.
+    graph
+        The network's.
+    conditions
+        What is shown in each, and done.
+    frames
+        Of each, by index 0 to the last that matters, the key of the frame that drives: for
+        the same stimulus, the same key means the same frame; None means none.
 
     Raises
     ------
     SimulationError
-        If the area can only be read later.
+        If the network lacks what an intervention acts on.
     """
-    at, last = protocol.readout_index, graph.last.name
-    if at is None:
-        return None
-    readable: set[int] = set()
-    for condition in protocol.conditions:
-        drive = protocol.drive(condition, graph.input)
-        onset = drive.index(True)  # steps count from the first drive
-        states = graph.populated(protocol.duration_steps - onset, drive[onset:])
-        readable |= {onset + t for t, areas in enumerate(states) if last in areas}
-    if at in readable:
-        return None
-    first = next((t for t in sorted(readable) if t > at), None)
-    before = max((t for t in readable if t < at and t in protocol.recorded), default=None)
-    problem = (f"the summary of protocol '{protocol.name}' reads at {_when(protocol, at)}, when "
-               f"nothing is in {last} of network '{network}': ")
-    if before is not None:
-        warnings.warn(f"{problem}it is read at {_when(protocol, before)} instead", stacklevel=3)
-        return protocol.clock.ms(before)
-    raise SimulationError(
-        problem + (f"set readout_ms to {protocol.clock.ms(first):g} or later"
-                   if first is not None else "make the trial longer"))
-
-
-def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) -> str | None:
-    """Say which pictures the windows of a graph keep from the readout, if any.
-
-    A folded ResNet, for one, lets a picture in at its first step only: a mask that
-    comes later changes nothing. Not meant are pictures too late for any graph.
-    """
-    first, last = graph.first.name, graph.last.name
-    if first == last:
-        return None
-    distance = _distance(graph, first, last)
-    for course in courses:
-        if course.onset is None:
-            continue
-        enters = graph.needed([{last}] * (course.length + 1))
-        for shown in course.condition.presentations:
-            s = shown.start - course.onset
-            soon_enough = s + distance <= course.length
-            if s > 0 and soon_enough and not graph.firing(s + 1, {first}, enters[s + 1]):
-                return (
-                    f"{shown.show} at {_when(protocol, shown.start)} (condition "
-                    f"{course.condition.name}) cannot reach {last}: the windows ('steps') of this "
-                    f"graph's connections let nothing out of {first} that comes then"
-                )
-    return None
-
-
-def _distance(graph: AreaGraph, first: str, last: str) -> int:
-    """Return the connections on the shortest way, whatever their windows."""
-    reached, count = {first}, 0
-    while last not in reached:
-        reached |= {c.target for c in graph.connections if c.source in reached}
-        count += 1
-    return count
-
-
-def _calibrated(graph: AreaGraph, steps: int) -> list[frozenset[str]]:
-    """Return the areas that calibration populates: with one picture, from index 0 on."""
-    return graph.populated(steps, [True] + [graph.input == "sustained"] * steps)
-
-
-def _never(
-    graph: AreaGraph, protocol: Protocol, use: _Use,
-    calibrated: Sequence[frozenset[str]], last_helps: bool,
-) -> str:
-    """Say that a picture comes when it cannot, and when it could."""
-    onset, first = use.course.onset or 0, graph.first.name
-    # activity where calibration has none stems from a drive where it has none
-    late = next(s for s in range(1, use.read + 1)
-                if use.course.drive[onset + s] and first not in calibrated[s])
-    possible = [s for s in range(1, len(calibrated)) if first in calibrated[s]]
-    near = [*[s for s in possible if s < late][-1:], *[s for s in possible if s > late][:1]]
-    advice = [f"show it at {' or '.join(_when(protocol, onset + s) for s in near)}" if near
-              else "show one picture only"]
-    if last_helps:
-        advice.append("or use --beyond last")
-    return (
-        f"a later picture at {_when(protocol, onset + late)}, as in condition "
-        f"{use.course.condition.name}, cannot be run with this {graph.input} network: it is in "
-        f"{use.source} at t = {use.read}, where calibration, which shows one picture, finds "
-        f"nothing; {', '.join(advice)}"
-    )
-
-
-def _when(protocol: Protocol, steps: int) -> str:
-    return f"{float(steps * protocol.clock.ms_per_step):g} ms (step {steps})"
+    # many conditions have the same ones
+    known: dict[tuple[Intervention, ...], Actions] = {}
+    courses = []
+    for condition, shown in zip(conditions, frames, strict=True):
+        done = condition.interventions
+        if done not in known:
+            known[done] = resolve(graph, done, len(shown) - 1)
+        onset = next((t for t, frame in enumerate(shown) if frame is not None), None)
+        courses.append(Course(condition, tuple(shown), onset, known[done]))
+    return tuple(courses)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
-from .course import Course
-from .loop import run_course, running
+from .loop import keep, running
 from .plan import Plan, prepare
 from .record import Record
+from .walk import walk
 
 #: Stimuli of the batch that is timed.
 _SAMPLE = 8
@@ -93,22 +93,23 @@ def estimate(
 
 
 def _seconds_per_stimulus(plan: Plan) -> float:
-    """Time all conditions for one stimulus, from the longest of them."""
-    lengths = [_length(course) for course in plan.courses]
-    longest = plan.courses[lengths.index(max(lengths))]
-    if not max(lengths):
+    """Time all that is computed for one stimulus, from the longest condition alone."""
+    lengths = [course.length for course in plan.courses]
+    longest = plan.tree.alone(lengths.index(max(lengths)))
+    if not longest.steps:
         return 0.0
-    batch = plan.batch(0)[:_SAMPLE]
+    alone, batch = replace(plan, tree=longest), plan.batch(0)[:_SAMPLE]
     with running(plan):
-        run_course(plan, longest, batch, {})  # the first run warms caches and is not timed
+        _run(alone, batch)  # the first run warms caches and is not timed
         begun = time.perf_counter()
-        run_course(plan, longest, batch, {})
+        _run(alone, batch)
         took = time.perf_counter() - begun
-    return took / len(batch) / max(lengths) * sum(lengths)
+    return took / len(batch) / longest.steps * plan.tree.steps
 
 
-def _length(course: Course) -> int:
-    return 0 if course.onset is None else len(course.needed) - course.onset
+def _run(plan: Plan, batch: list[int]) -> None:
+    for _ in walk(plan, batch, keep):
+        pass
 
 
 def _peak_memory(plan: Plan) -> int:
@@ -119,7 +120,8 @@ def _peak_memory(plan: Plan) -> int:
     # one condition's kept values, before they go to the buffers, and stacked
     waiting = 2 * layout.chunk_bytes // layout.conditions
     units = sum(math.prod(area.shape) for area in graph.areas)
-    activity = 4 * units * (layout.microbatch + layout.microbatch % 2) * _COPIES
+    alive = _COPIES + plan.tree.waiting
+    activity = 4 * units * (layout.microbatch + layout.microbatch % 2) * alive
     return _process_bytes() + layout.chunk_bytes + largest + waiting + activity
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import devices, files, schema
-from ..errors import SimulationError
+from ..models.engine import State
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
@@ -24,9 +24,7 @@ from .origin import describe
 from .plan import Plan, prepare
 from .record import Record
 from .recorder import Recorder, check_space
-
-#: Kept values of one condition: path in the store to (position in time, values) pairs.
-Kept = dict[str, list[tuple[int, Tensor]]]
+from .walk import walk
 
 
 def simulate(
@@ -126,24 +124,21 @@ def chunks(plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
         chunk, ...); trials past the end hold nothing of meaning.
     """
     buffers, conditions = plan.layout.buffers(), len(plan.courses)
-    size = plan.layout.microbatch
+    arrays, size = plan.layout.arrays, plan.layout.microbatch
     for chunk in range(plan.layout.chunks):
         batch = plan.batch(chunk)
-        drives: dict[Hashable, Tensor] = {}
+        for path, values in buffers.items():
+            values[:] = arrays[path].fill
         for number, course in enumerate(plan.courses):
-            kept = run_course(plan, course, batch, drives)
-            known = _known(plan, course, batch[:size])
-            for path, values in buffers.items():
-                rows = values[number::conditions]
-                if path in known:
-                    rows[:] = known[path]
-                    continue
-                rows[:] = plan.layout.arrays[path].fill
-                if path in kept:
-                    positions, tensors = zip(*kept[path], strict=True)
-                    # stacked first: one transfer for all indices
-                    stacked = torch.stack(tensors, dim=1)[:size]
-                    rows[:, list(positions)] = stacked.cpu().numpy()
+            for path, known in _known(plan, course, batch[:size]).items():
+                buffers[path][number::conditions] = known
+        for segment, kept in walk(plan, batch, keep):
+            for path, pairs in kept.items():
+                positions, tensors = zip(*pairs, strict=True)
+                # stacked first: one transfer for all indices
+                stacked = torch.stack(tensors, dim=1)[:size].cpu().numpy()
+                for number in segment.conditions:
+                    buffers[path][number::conditions][:, list(positions)] = stacked
         yield buffers
 
 
@@ -159,70 +154,7 @@ def _known(plan: Plan, course: Course, batch: Sequence[int]) -> dict[str, NDArra
     return found
 
 
-def run_course(
-    plan: Plan, course: Course, batch: Sequence[int], drives: dict[Hashable, Tensor]
-) -> Kept:
-    """Take a batch through one condition.
-
-    Parameters
-    ----------
-    plan, course
-        The run and the condition.
-    batch
-        The stimuli, two or more.
-    drives
-        What the pre-net made of this batch's pictures so far; added to.
-
-    Returns
-    -------
-    dict
-        Path in the store to (position in time, values of shape (batch, ...)),
-        for the indices at which there are any.
-
-    Raises
-    ------
-    SimulationError
-        If activity is no longer finite, with the area and the step.
-    """
-    network, graph = plan.network, plan.network.graph
-    positions = {t: k for k, t in enumerate(plan.layout.indices)}
-    kept: Kept = {}
-    finite: list[tuple[str, int, Tensor]] = []
-    if course.onset is None:
-        return kept
-    state: dict[str, Tensor] = {}
-    for t in range(course.onset, plan.layout.indices[-1] + 1):
-        drive = _drive(plan, course, batch, t, drives)
-        if t == course.onset:
-            assert drive is not None, "the movie and the protocol agree on the first frame"
-            state = network.initial_state(drive=drive)
-        else:
-            state = network.step(state, t - course.onset, drive=drive, areas=course.needed[t])
-        finite += [(area, t, x.isfinite().all()) for area, x in state.items()]
-        if t in positions:
-            values = _keep(plan, state)
-            if graph.last.name in state:
-                values[schema.SCORES] = network.readout(state, t - course.onset).float()
-            for path, value in values.items():
-                kept.setdefault(path, []).append((positions[t], value))
-    _check_finite(finite, course)
-    return kept
-
-
-def _drive(
-    plan: Plan, course: Course, batch: Sequence[int], t: int, drives: dict[Hashable, Tensor]
-) -> Tensor | None:
-    key = plan.movie.frame_key(course.condition, t)
-    if key is None:
-        return None
-    if key not in drives:
-        frame = plan.movie.frame(course.condition, t, batch)
-        images = torch.from_numpy(frame).to(plan.device, memory_format=torch.channels_last)
-        drives[key] = plan.network.drive(images)
-    return drives[key]
-
-
-def _keep(plan: Plan, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def keep(plan: Plan, state: State, before: State) -> dict[str, Tensor]:
     """Reduce the state to what is recorded, shapes (batch, ...)."""
     found: dict[str, Tensor] = {}
     for area in plan.layout.areas:
@@ -246,28 +178,13 @@ def _keep(plan: Plan, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def _check_finite(finite: Sequence[tuple[str, int, Tensor]], course: Course) -> None:
-    # asked once per condition: every question makes a GPU wait
-    good = torch.stack([yes for _, _, yes in finite]).tolist()
-    for (area, t, _), yes in zip(finite, good, strict=True):
-        if not yes:
-            raise SimulationError(
-                f"activity of {area} is infinite or not a number at step {t} (condition "
-                f"{course.condition.name}); a gain below 1, statistics calibrated to that "
-                "step or float32 may help"
-            )
-
-
 @contextmanager
 def running(plan: Plan) -> Iterator[None]:
     """Set the network up for a run, and its mode back afterwards."""
     was_training = plan.network.training
-    # channels innermost: convolutions are faster so, on CPUs and on GPUs
-    plan.network.to(plan.device).to(memory_format=torch.channels_last)
-    plan.network.eval()
+    plan.network.to(plan.device).eval()
     try:
-        with (torch.inference_mode(), devices.exact(plan.device),
-              devices.autocast(plan.device, plan.precision)):
+        with torch.inference_mode(), devices.exact(plan.device):
             yield
     finally:
         plan.network.train(was_training)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
 from .. import devices, schema
 from ..errors import SimulationError
+from ..models.inference import Runner
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
 from ..stimuli.protocol import Protocol
-from .course import Course, check, plan_course, shut_out
+from .checks import check, shut_out
+from .course import Course, plan_courses
 from .layout import Layout, fitting_microbatch, trial_coords
 from .record import Record
+from .tree import Tree, grow
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Plan:
         The chosen stimuli.
     layout
         What is recorded.
-    courses
-        One for each condition.
+    tree
+        What is computed for one batch of stimuli.
     seed
         Of the choice of stimuli, the masks and the sampled units.
     device, precision
@@ -45,10 +49,20 @@ class Plan:
     movie: Movie
     images: Dataset
     layout: Layout
-    courses: tuple[Course, ...]
+    tree: Tree
     seed: int
     device: torch.device
     precision: str
+
+    @property
+    def courses(self) -> tuple[Course, ...]:
+        """How each condition runs."""
+        return self.tree.courses
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The network made ready, once for the whole run, on the device by then."""
+        return Runner(self.network, self.precision)
 
     def batch(self, chunk: int) -> list[int]:
         """Return the stimuli of a chunk, padded to a whole batch by its first one.
@@ -92,10 +106,13 @@ def prepare(
     areas = record.choose_areas(graph.names)
     indices = record.indices(protocol.duration_steps)
     chosen = choose_stimuli(images, len(conditions), trials, seed)
-    courses = tuple(
-        plan_course(graph, protocol, condition, areas, indices) for condition in conditions
-    )
-    check(network, protocol, courses, indices)
+    movie = Movie(protocol, chosen, seed, graph.input, pool=images)
+    times = range(indices[-1] + 1)
+    frames = [[movie.frame_key(condition, t) for t in times] for condition in conditions]
+    courses = plan_courses(graph, conditions, frames)
+    kept, read = frozenset(indices), frozenset([*areas, graph.last.name])
+    tree = grow(graph, courses, [read if t in kept else () for t in times])
+    check(network, protocol, tree, indices)
     late = shut_out(graph, protocol, courses)
     if late:
         warnings.warn(late, stacklevel=2)
@@ -115,8 +132,7 @@ def prepare(
 
     size = fitting_microbatch(microbatch, len(chosen), layout(1).chunk_bytes)
     return Plan(
-        network, Movie(protocol, chosen, seed, graph.input, pool=images), chosen,
-        layout(size), courses, seed, where, precision,
+        network, movie, chosen, layout(size), tree, seed, where, precision,
     )
 
 

@@ -1,4 +1,4 @@
-"""Labelled images, loaded by name, and the one place where pixels become model input."""
+"""Labelled images, loaded by name or from a folder, and where pixels become model input."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Dataset:
     classes
         Name of each class.
     name
-        The data set's name in the registry.
+        The data set's name in the registry, or that of the folder it was read from.
     split
         ``train``, ``validation`` or ``test``.
 
@@ -151,20 +151,27 @@ def names() -> list[str]:
     return list(REGISTRY)
 
 
+def is_folder(name: str | Path) -> bool:
+    """Say whether a name is that of a folder: a path, or text with a slash, ``.`` or ``..``."""
+    return isinstance(name, Path) or name in (".", "..") or "/" in name or "\\" in name
+
+
 def load(
-    name: str,
+    name: str | Path,
     split: Split = "test",
     *,
     root: str | Path | None = None,
     holdout: int | None = None,
     seed: int = 0,
+    shape: tuple[int, ...] | None = None,
 ) -> Dataset:
-    """Load one split of a data set.
+    """Load one split of a data set, or the pictures of a folder.
 
     Parameters
     ----------
     name
-        A name in the registry: ``digits`` (in clutter), ``digits-clean`` or ``cifar10``.
+        A name in the registry: ``digits`` (in clutter), ``digits-clean`` or ``cifar10``; or
+        a folder of pictures, such as ``./pictures`` (:func:`cortexsim.stimuli.folder.load`).
     split
         ``train`` is the training images without the held-out ones, ``validation``
         the last `holdout` training images, ``test`` the test images.
@@ -176,6 +183,9 @@ def load(
         Default: 137 for digits, 2,500 for CIFAR-10.
     seed
         Seed of the clutter in ``digits``; the other data sets take no notice of it.
+    shape
+        Channels, height and width that a folder's pictures are brought to, those a network
+        takes; or channels alone. Needed for a folder; data sets have shapes of their own.
 
     Raises
     ------
@@ -183,10 +193,14 @@ def load(
         If the name or the split is unknown, `holdout` leaves no image, or files
         are missing or damaged.
     """
-    if name not in REGISTRY:
-        raise DatasetError(unknown("data set", name, REGISTRY))
     if split not in get_args(Split):
         raise DatasetError(unknown("split", split, get_args(Split)))
+    if is_folder(name):
+        return _from_folder(name, split, shape)
+    if name not in REGISTRY:
+        raise DatasetError(f"{unknown('data set', name, REGISTRY)}; a folder of pictures is given "
+                           f"as a path, such as ./{name}")
+    name = str(name)
     if seed < 0:
         raise DatasetError(f"the seed of a data set cannot be negative, got {seed}")
     source = REGISTRY[name]
@@ -196,6 +210,18 @@ def load(
         name, split, root=root, holdout=held, seed=seed, **source.options
     )
     return dataset
+
+
+def _from_folder(path: str | Path, split: str, shape: tuple[int, ...] | None) -> Dataset:
+    from . import folder
+
+    if split != "test":
+        raise DatasetError(f"{path}: a folder of pictures is not split: '{split}' cannot be "
+                           "loaded, only 'test', all of it")
+    if shape is None:
+        raise DatasetError(f"{path}: say what a folder's pictures are brought to, as in "
+                           "shape=(3, 32, 32): channels, height and width that the network takes")
+    return folder.load(path, shape)
 
 
 def split_rows(name: str, split: str, training: int, test: int, holdout: int) -> range:

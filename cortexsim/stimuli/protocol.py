@@ -8,18 +8,42 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from .. import yamlio
 from ..clock import Clock
 from ..errors import ProtocolError, unknown
 from ..schema import NOTHING
-from .protocolfile import Level, Record, Summary
+from .protocolfile import Record, Summary
+from .protocolvalues import Level
 
 TARGET, GREY = "target", "grey"
-#: ``other_1``, ``other_2``, ...: images of the data set other than the target.
-OTHER = re.compile(r"other_([1-9][0-9]{0,3})")
+#: What a mask can be made of besides images: the data set's mean amplitude spectrum.
+SET = "set"
+#: ``other_1``, ``other_2``, ...: images of the data set other than the target; the others
+#: are of the target's class, or of another class. Further sources of images are named alike.
+DRAWN = (OTHER, SAME_CATEGORY, OTHER_CATEGORY) = ("other", "same_category", "other_category")
 INPUT_MODES = ("sustained", "onset")
+_NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,3})")
+
+
+def drawn(show: str) -> tuple[str, int] | None:
+    """Return where an image that is drawn for each stimulus comes from, and its number.
+
+    Parameters
+    ----------
+    show
+        For example ``other_2`` or ``scenes_1``.
+
+    Returns
+    -------
+    tuple of str and int, or None
+        For example ``("other", 2)``; None if the name has no number. Whether there is
+        such a source is not checked.
+    """
+    found = _NUMBERED.fullmatch(show)
+    return (found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
@@ -45,9 +69,10 @@ class Picture:
     Parameters
     ----------
     show
-        ``target``, ``grey``, another image (``other_1``), or a mask's name.
+        ``target``, ``grey``, another image (``other_1``, ``same_category_1``,
+        ``other_category_1``, or of a further source, ``scenes_1``), or a mask's name.
     of
-        What a mask is made of.
+        What a mask is made of: the target, another image, or ``set``.
     changes
         What is done to it, in this order.
     """
@@ -80,8 +105,9 @@ class Intervention:
     kind
         ``lesion``, ``noise``, ``clamp``, ``scale`` or ``delay``.
     where
-        An area; or, for lesions and delays, a connection (``V2>V1``) or a kind of
-        connection (``feedforward``, ``feedback``, ``lateral``, ``bypass``).
+        An area; or, for noise, clamps and scales, ``all`` of them; or, for lesions and
+        delays, a connection (``V2>V1``) or a kind of connection (``feedforward``,
+        ``feedback``, ``lateral``, ``bypass``).
     value
         Of ``noise`` its standard deviation, in units of the area's root mean square at
         that time; of ``clamp`` the activity, or ``hold`` for what it is at `start`; of
@@ -90,6 +116,8 @@ class Intervention:
     start, stop
         A connection in a lesion hands on nothing of what its source holds at these
         indices; an area in a lesion is empty at them. Delays last the whole trial.
+    where_in_file
+        ``file:line`` for messages, if it comes from a file.
     """
 
     kind: str
@@ -97,6 +125,8 @@ class Intervention:
     value: float | str | None
     start: int
     stop: int
+    #: Line of the file (``file:line``) that names the place, for messages.
+    where_in_file: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -108,12 +138,13 @@ class Condition:
     name
         For example ``soa_ms=25, mask=none``; the protocol's name if it has no factors.
     factors
-        Level of each factor; of an extra condition, such as a blank, it may lack some.
+        Level of each factor; none of the blank condition.
     presentations
         In order of time, without those that show nothing.
     asked
         The picture that is to be named at each index 0 to T: the target, or what a
-        sequence asks for; ``nothing`` where nothing is asked.
+        sequence asks for; ``nothing`` where nothing is asked, as in catch trials, which
+        never show the target.
     interventions
         What is done to the network, in the order of the file.
     repeat
@@ -137,15 +168,21 @@ class Protocol:
     name, description, citation
         What it is and where it comes from.
     model, dataset, trials
-        What it runs with unless told otherwise; None where the file does not say.
+        What it runs with unless told otherwise; None where the file does not say. A
+        data set is a name, or a folder as seen from the current one.
+    sources
+        Further sources of images by name, data sets as above; their images are shown as
+        ``NAME_1``, ``NAME_2``, ...
     clock
         Milliseconds and steps.
     duration_steps
         Length T of a trial; the state has the indices 0 to T.
     factors
-        Levels of each varied quantity, in the order of the file.
+        Levels of each varied quantity, in the order of the file; with repeats also
+        ``repeat``, at the end.
     conditions
-        All combinations of levels; the last factor varies fastest.
+        All combinations of levels, the last factor varying fastest, and of factors that
+        are parallel those that belong together; at the end the blank, if there is one.
     record, summary
         What recordings keep, and the readout of the summary table.
     text
@@ -157,6 +194,7 @@ class Protocol:
     citation: str | None
     model: str | None
     dataset: str | None
+    sources: dict[str, str]
     trials: int | None
     clock: Clock
     duration_steps: int
@@ -183,11 +221,13 @@ class Protocol:
         """
         from .protocolbuild import build
 
-        return build(yamlio.read(path, ProtocolError))
+        return build(yamlio.read(path, ProtocolError), Path(path).parent)
 
     @classmethod
     def from_text(cls, text: str, source: str = "<protocol>") -> Protocol:
         """Read a protocol from YAML text; `source` stands for the file in messages.
+
+        Folders of images in it are relative to the current one.
 
         Raises
         ------
@@ -196,18 +236,37 @@ class Protocol:
         """
         from .protocolbuild import build
 
-        return build(yamlio.loads(text, ProtocolError, source))
+        return build(yamlio.loads(text, ProtocolError, source), Path())
 
     def to_text(self) -> str:
         """Return the YAML the protocol was read from, unchanged, comments included."""
         return self.text
 
+    @cached_property
+    def drawn(self) -> dict[str, int]:
+        """The highest number shown, or made a mask of, by source: ``other``, ``scenes``, ..."""
+        found: dict[str, int] = {}
+        for picture in self.pictures:
+            for name in (picture.show, picture.of):
+                source, number = drawn(name) or ("", 0)
+                found[source] = max(number, found.get(source, 0))
+        return {source: number for source, number in found.items() if number}
+
     @property
     def others(self) -> int:
-        """How many images other than the target are shown."""
-        shown = {item.show for one in self.conditions for item in one.presentations}
-        found = [OTHER.fullmatch(word) for word in shown]
-        return max((int(number[1]) for number in found if number), default=0)
+        """How many images of the data set other than the target are shown, of any class."""
+        return self.drawn.get(OTHER, 0)
+
+    @cached_property
+    def pictures(self) -> list[Picture]:
+        """Every picture of any condition once, in the order in which they come up."""
+        return list(dict.fromkeys(
+            item.picture for one in self.conditions for item in one.presentations))
+
+    @property
+    def asks_targets_only(self) -> bool:
+        """Whether at each index of each condition the target is to be named."""
+        return all(name == TARGET for one in self.conditions for name in one.asked)
 
     def timeline(self, condition: Condition) -> list[str]:
         """Return what is on at each index 0 to T: a presentation's name or ``nothing``."""

@@ -67,7 +67,7 @@ def test_connections_by_rule():
     ("[8, 8, 8]", "[8, 8]", ["g.yaml:4:", "areas.V2: must be channels, height and width"]),
     ("[8, 8, 8]", "[8, 8, 0]", ["g.yaml:4:", "area 'V2'"]),
     ("[8, 8, 8]", "[8, 8, 7.5]", ["g.yaml:4:", "areas.V2.2", "integer"]),
-    ("  V2: [8, 8, 8]", "  V1: [8, 8, 8]", ["g.yaml", "duplicate"]),
+    ("  V2: [8, 8, 8]", "  V1: [8, 8, 8]", ["g.yaml", "given twice"]),
     ("  V2: [8, 8, 8]", "  time: [8, 8, 8]", ["g.yaml:4:", "used by recordings"]),
     ("[1, inf]", "[1, ever]", ["g.yaml:6:", "steps"]),
     ("onset", "onse", ["g.yaml:9:", "did you mean 'onset'"]),

@@ -9,8 +9,9 @@ from cortexsim.errors import CheckpointError, SimulationError
 from cortexsim.graph import AreaGraph, Normalization
 from cortexsim.models import Network, calibrate
 from cortexsim.simulation import Record, simulate
-from cortexsim.simulation.loop import run_course, running
+from cortexsim.simulation.loop import keep, running
 from cortexsim.simulation.plan import prepare
+from cortexsim.simulation.walk import walk
 from cortexsim.stimuli.datasets import to_input
 from cortexsim.stimuli.protocol import Protocol
 
@@ -133,7 +134,7 @@ def test_what_is_accepted_runs_and_what_runs_is_accepted(
             plan = planned(protocol)
         try:
             with running(plan):
-                run_course(plan, plan.courses[0], plan.batch(0), {})
+                list(walk(plan, plan.batch(0), keep))
         except CheckpointError:
             with pytest.raises(SimulationError):
                 planned(protocol)

@@ -159,13 +159,13 @@ def test_a_killed_run_says_that_it_is_incomplete(tmp_path):
 
 
 def test_activity_that_is_not_finite(network, protocol, pictures, tmp_path, monkeypatch):
-    step = type(network).step
+    arrivals = type(network).arrivals
 
-    def blown(self, state, s, *args, **kwargs):
-        new = step(self, state, s, *args, **kwargs)
-        return new | {"V2": new["V2"] * torch.inf} if s == 3 else new
+    def blown(self, state, s, firing):
+        new = arrivals(self, state, s, firing)
+        return new | {"V2": [x * torch.inf for x in new["V2"]]} if s == 3 else new
 
-    monkeypatch.setattr(type(network), "step", blown)
+    monkeypatch.setattr(type(network), "arrivals", blown)
     with pytest.raises(SimulationError, match="V2 is infinite or not a number at step 3"):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
     assert list(tmp_path.iterdir()) == []

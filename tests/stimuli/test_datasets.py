@@ -126,11 +126,36 @@ def test_impossible_clutter(options: dict[str, int]) -> None:
      ("digits", {"split": "validation", "holdout": 0}, "no validation images"),
      ("digits", {"split": "train", "holdout": 1437}, "0 to 1436 can be held out, not 1437"),
      ("cifar10", {"split": "train", "holdout": -1}, "can be held out"),
-     ("digits", {"seed": -1}, "negative")],
+     ("digits", {"seed": -1}, "negative"),
+     ("pictures", {}, r"unknown data set 'pictures'; known: .*such as \./pictures"),
+     ("./pictures", {}, r"\./pictures: say what .* as in shape=\(3, 32, 32\)"),
+     ("./pictures", {"shape": (3, 8, 8)}, "there is no such folder"),
+     ("./pictures", {"shape": (3, 8, 8), "split": "train"}, "not split: 'train' cannot")],
 )
 def test_what_cannot_be_loaded(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         datasets.load(name, **options)
+
+
+@pytest.mark.parametrize(("name", "folder"), [
+    ("digits", False), ("cifar10", False), (".hidden", False), ("./digits", True), (".", True),
+    ("..", True), ("a/b", True), ("a\\b", True), (Path("digits"), True)])
+def test_what_is_a_folder(name: str | Path, folder: bool) -> None:
+    assert datasets.is_folder(name) is folder
+
+
+def test_a_folder_is_loaded_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    (tmp_path / "faces").mkdir()
+    Image.new("L", (4, 4), 7).save(tmp_path / "faces" / "ann.png")
+    monkeypatch.chdir(tmp_path)
+    for path in ("./faces", "faces/", Path("faces"), tmp_path / "faces"):
+        data = datasets.load(path, shape=(1, 4, 4))
+        assert (data.name, data.split, data.ids) == ("faces", "test", ["ann.png"])
+        assert (data.images == 7).all()
+    assert datasets.load(".", shape=(1, 4, 4)).classes == ("faces",)
+    assert datasets.names() == ["digits", "digits-clean", "cifar10"]
 
 
 @given(hnp.arrays(np.int64, st.integers(0, 8), elements=st.integers(0, 4)))
@@ -306,3 +331,6 @@ def test_labels_among_the_classes_of_a_network() -> None:
     told = data.told_by(("c", "a"))
     assert told.labels.tolist() == [1, -1, 0] and told.classes == ("c", "a")
     assert told.told_by(("a", "b")).labels.tolist() == [0, -1, -1]
+    # images of no class stay so, whatever the network knows
+    none = datasets.Dataset(images, np.full(3, -1), list("xyz"), (), "made-up", "test")
+    assert none.told_by(("c", "a")).labels.tolist() == [-1, -1, -1]

@@ -96,3 +96,71 @@ def test_blocks_of_32_pixels_have_4() -> None:
         64, 16)}
     found = {block.tobytes() for block in mask.reshape(8, 4, 8, 4).swapaxes(1, 2).reshape(64, 16)}
     assert found == blocks
+
+
+images = hnp.arrays(
+    np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 3), st.integers(1, 9),
+                        st.integers(1, 9)))
+
+
+@given(images, seeds)
+def test_a_picture_of_the_mean_spectrum(images: np.ndarray, seed: int) -> None:
+    amplitude = masks.mean_spectrum(images)
+    expected = np.mean([np.abs(np.fft.fft2(image / 255)) for image in images], axis=0)
+    np.testing.assert_allclose(amplitude, expected, atol=1e-9)
+    unclipped = masks._turn(amplitude, np.random.default_rng(seed))
+    np.testing.assert_allclose(np.abs(np.fft.fft2(unclipped)), amplitude, atol=1e-9)
+    np.testing.assert_allclose(unclipped.mean(axis=(1, 2)),
+                               images.mean(axis=(0, 2, 3)) / 255, atol=1e-9)
+    drawn = masks.phase_random(amplitude, np.random.default_rng(seed))
+    np.testing.assert_array_equal(drawn, np.clip(unclipped, 0, 1))
+
+
+def test_the_mean_spectrum_of_a_sample() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 6, 5), dtype=np.uint8)
+    part = masks.mean_spectrum(images, sample=10)
+    np.testing.assert_array_equal(part, masks.mean_spectrum(images, sample=10))
+    whole = masks.mean_spectrum(images)
+    assert (part != whole).all()
+    # each image counts once at most: ten of a set that repeats itself cannot be one image
+    np.testing.assert_allclose(masks.mean_spectrum(images, sample=40), whole)
+
+
+@pytest.mark.parametrize("name", ["pattern", "texture", "checkerboard"])
+@settings(max_examples=10)
+@given(st.integers(1, 3), st.integers(24, 40), st.integers(24, 40), seeds)
+def test_black_and_white(name: str, channels: int, height: int, width: int, seed: int) -> None:
+    picture = np.random.default_rng(seed).random((channels, height, width))
+    mask = masks.REGISTRY[name](picture, np.random.default_rng(seed))
+    assert set(np.unique(mask)) == {0, 1}
+    np.testing.assert_array_equal(mask, np.broadcast_to(mask[:1], mask.shape))
+    # squares that are cut off at the edges may leave a little more of one colour
+    assert mask.mean() == pytest.approx(0.5, abs=0.05 if name == "checkerboard" else 0.02)
+    other = masks.REGISTRY[name](1 - picture, np.random.default_rng(seed))
+    np.testing.assert_array_equal(mask, other)
+
+
+def test_checkerboards_come_in_every_phase() -> None:
+    picture = np.zeros((1, 32, 32))
+    boards = [masks.checkerboard(picture, np.random.default_rng(n))[0] for n in range(400)]
+    for board in boards:
+        # four pixels on, the colour is the other one
+        np.testing.assert_array_equal(board[4:], 1 - board[:-4])
+        np.testing.assert_array_equal(board[:, 4:], 1 - board[:, :-4])
+    assert len({board.tobytes() for board in boards}) == 4 * 4 * 2
+    np.testing.assert_allclose(np.mean(boards, axis=0), 0.5, atol=0.15)
+
+
+def test_patterns_favour_no_place_and_textures_a_direction() -> None:
+    picture = np.zeros((1, 32, 32))
+    drawn = [masks.pattern(picture, np.random.default_rng(n)) for n in range(100)]
+    assert np.abs(np.mean(drawn, axis=0) - 0.5).max() < 0.25
+    assert len({mask.tobytes() for mask in drawn}) == 100
+    directed = []
+    for draw in (masks.pattern, masks.texture):
+        slopes = [np.gradient(draw(picture, np.random.default_rng(n))[0]) for n in range(20)]
+        # how much longer the gradients are in one direction than across it: 0 to 1
+        directed.append(np.mean([
+            np.hypot((x**2 - y**2).mean(), (2 * x * y).mean()) / (x**2 + y**2).mean()
+            for y, x in slopes]))
+    assert directed[0] < 0.15 < 0.3 < directed[1]

@@ -21,7 +21,9 @@ PROTOCOL = Protocol.from_text("""
 name: everything
 ms_per_step: 10
 duration_ms: 60
-factors: {mask: [none, grey, phase_scrambled, white_noise, pink_noise, block_scrambled]}
+factors:
+  mask: [none, grey, phase_scrambled, white_noise, pink_noise, block_scrambled, pattern,
+         checkerboard, texture]
 timeline:
   - {show: target, at_ms: 10, for_ms: 20}
   - {show: $mask, at_ms: 40, until: end}
@@ -110,9 +112,10 @@ def test_masks_are_the_same_in_another_process() -> None:
     code = ("import numpy as np\n"
             "from cortexsim.stimuli.movie import Movie\n"
             "from cortexsim.stimuli.datasets import Dataset\n"
+            "from cortexsim.stimuli.protocol import Picture\n"
             "d = Dataset(np.zeros((1, 1, 2, 2), np.uint8), np.zeros(1, np.int64), ['a'], ('0',),"
             " 'x', 'test')\n"
-            "print(Movie(None, d, 5)._render('white_noise', [0]).tobytes().hex())")
+            "print(Movie(None, d, 5).render(Picture('white_noise'), [0]).tobytes().hex())")
     runs = [
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed},
                        capture_output=True, text=True, check=True).stdout

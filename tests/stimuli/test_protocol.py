@@ -61,12 +61,11 @@ def test_backward_mask() -> None:
 def test_shipped_protocols(path: Path) -> None:
     protocol = Protocol.from_yaml(path)
     assert protocol.name == path.stem
-    assert protocol.dataset == "digits"
+    assert protocol.dataset in ("digits", "digits-clean")
     sequence = path.stem == "digit_sequence"
     assert protocol.model == ("digits-sequence" if sequence else "digits-leaky")
-    assert protocol.duration_steps == {"digit_sequence": 12, "first_steps": 10}.get(
-        path.stem, 30)
-    assert protocol.readout_index is not None
+    assert protocol.duration_steps <= 64  # the networks that come along are calibrated to there
+    assert protocol.description and protocol.readout_index is not None
     assert protocol.to_text() == path.read_text(encoding="utf-8")
     assert Protocol.from_text(protocol.to_text()) == protocol
     for condition in protocol.conditions:
@@ -214,9 +213,8 @@ ENTRY = "timeline:\n  - {show: target, at_ms: 0, for_ms: 20}\n"
         (HEAD + "factors: {c: [1.5]}\ntimeline: [{show: grey, at: {steps: $c}, until: end}]\n",
          "p.yaml:4: factors.c.0: should be a whole number of steps, got 1.5"),
         (HEAD.replace("10", "5") + WHOLE, "p.yaml:2: ms_per_step: 5 ms is outside the 10 to 20 ms"),
-        (HEAD + WHOLE.replace("target", "nothing"), "nothing is ever shown"),
         (HEAD + "timeline: []\n", "p.yaml:4: timeline: "),
-        (HEAD + WHOLE.replace("at_ms: 0, ", ""), "exactly one of at_ms and at"),
+        (HEAD + WHOLE.replace("at_ms: 0, ", ""), "exactly one of at_ms, at, after_ms"),
         (HEAD + WHOLE.replace("until: end", "for_ms: 10, until: end"), "for_ms, for and until"),
         (HEAD + WHOLE.replace("until: end", "for: 10"), "takes the key that ends in _ms"),
         (HEAD + WHOLE.replace("until: end", "for: {steps: -1}"), "whole number, 0 or more"),

@@ -149,7 +149,7 @@ def test_no_image_comes_twice_and_seeds_differ() -> None:
     one, two = (Movie(PROTOCOL, DATA, seed).labels(["other_1"], range(9)) for seed in (1, 2))
     assert (one != two).any()
     movie = Movie(PROTOCOL, DATA, 1)
-    rows = np.stack([movie._others(number, range(9)) for number in range(1, 9)])
+    rows = np.stack([movie._rows("other", number, range(9), 1) for number in range(1, 9)])
     assert (np.sort(np.concatenate([rows, np.arange(9)[None]]), axis=0)
             == np.arange(9)[:, None]).all()
 
@@ -179,7 +179,8 @@ def test_no_image_comes_twice_and_seeds_differ() -> None:
                                   "what is asked begins at 20 ms"),
     ("{show: sequence, at_ms: 0, images: 3, each_ms: 10, answers: end}\n"
      "summary: {readout_ms: 30, evidence_ms: [0, 10]}", "p.yaml:6: summary.evidence_ms: nothing "),
-    ("{show: target, at_ms: 0, for_ms: 10, images: 3}", "images: for 'show: sequence' only"),
+    ("{show: target, at_ms: 0, for_ms: 10, images: 3}",
+     "images: for 'show: sequence' or 'show: stream' only"),
     ("{show: other_0, at_ms: 0, for_ms: 10}", "did you mean 'other_1'"),
     ("{show: sequence, at_ms: 0, images: 3, each_ms: 10}\n"
      "  - {show: sequence, at_ms: 50, images: 2, each_ms: 10}", "p.yaml:6: timeline.1: a timeline"),
