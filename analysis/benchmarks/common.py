@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from cortexsim import devices, load_dataset, presets
+from cortexsim.graph import AreaGraph
 from cortexsim.models import Network, calibrate, load
 from cortexsim.simulation import loop
 from cortexsim.simulation.plan import Plan, prepare
@@ -92,11 +94,16 @@ def small() -> tuple[Network, Dataset]:
 
 
 def large(name: str = "fig9-3state-full") -> tuple[Network, Dataset]:
-    """Return the paper's largest network, untrained but calibrated, and images of noise.
+    """Return the paper's largest network, with images of noise."""
+    return untrained(presets.get(name))
+
+
+def untrained(graph: AreaGraph) -> tuple[Network, Dataset]:
+    """Return a network that is calibrated but not trained, and images of noise.
 
     What the images show, and what weights have learned, changes no time.
     """
-    network = Network(presets.get(name), seed=0)
+    network = Network(graph, seed=0)
     values = np.random.default_rng(0).integers(0, 256, (IMAGES, *network.graph.image), np.uint8)
     images = Dataset(values, np.arange(IMAGES) % 10, [f"noise-{i}" for i in range(IMAGES)],
                      tuple("0123456789"), "noise", "test")
@@ -120,6 +127,22 @@ def simulate(plan: Plan) -> Callable[[], None]:
             for _ in loop.chunks(fresh):
                 pass
     return call
+
+
+def macs(graph: AreaGraph, s: int) -> int:
+    """Count the multiply-adds of all convolutions for one image at a step, all areas populated."""
+    total = 0
+    for c in graph.firing(s, graph.names, graph.names):
+        source, target = (math.prod(graph.area(name).shape[1:]) for name in (c.source, c.target))
+        size = source
+        for layer in range(1, c.layers + 1):
+            first, second, height, width = graph.kernel_shape(c, layer)
+            grows = layer == 1 and graph.grows(c)
+            # a deconvolution multiplies at each of its inputs, a convolution at each output
+            size = target if layer >= c.stride_layer and not grows else size
+            total += (source if grows else size) * first * second * height * width
+            size = target if grows else size
+    return total
 
 
 def shown_for(steps: int) -> Protocol:

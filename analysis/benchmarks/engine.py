@@ -77,7 +77,7 @@ def check(title: str, plain_scores: np.ndarray, plan: Plan) -> None:
 
 
 def compare(title: str, network: Network, images: Dataset, protocol: Protocol, rounds: int,
-            targets: dict[str, float], *, stimuli: int = 64, areas: tuple[str, ...] | None = None,
+            targets: dict[str, float], *, stimuli: int = 128, areas: tuple[str, ...] | None = None,
             each_readout: bool = False) -> dict[str, object]:
     """Check that both sides agree, then time them in turn."""
     plans = {precision: common.planned(network, images, protocol, precision=precision,

@@ -100,7 +100,10 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
             shared = {}  # what siblings wait for is in their own branches
             before, state = state, stepper.settle(moment, condition, arrived, state, held)
             held = _hold(moment, state, held)
-            finite += [(area, moment.index, x.isfinite().all()) for area, x in state.items()]
+            # finite if and only if all of it is, at an eighth of the cost of asking each value;
+            # in float64 the sum itself cannot overflow
+            finite += [(area, moment.index, x.sum(dtype=torch.float64))
+                       for area, x in state.items()]
             if moment.index in positions:
                 values = keep(plan, state, before)
                 if last in state:
@@ -225,7 +228,7 @@ def _check_finite(finite: Sequence[tuple[str, int, Tensor]], condition: Conditio
     if not finite:
         return
     # asked once per segment: every question makes a GPU wait
-    good = torch.stack([yes for _, _, yes in finite]).tolist()
+    good = torch.stack([total for _, _, total in finite]).isfinite().tolist()
     for (area, t, _), yes in zip(finite, good, strict=True):
         if not yes:
             raise SimulationError(
