@@ -15,7 +15,7 @@ from typing import Any
 import xarray as xr
 
 from . import analysis, devices, files, resources
-from .errors import Interrupted, ProtocolError, RecordingError, SimulationError, unknown
+from .errors import Interrupted, ProtocolError, RecordingError, SimulationError
 from .models import checkpoint
 from .schema import EXPERIMENT, RECORDING
 from .simulation import Comparison, Estimate, Record, check_precision, estimate, simulate
@@ -23,6 +23,7 @@ from .simulation import resume as resuming
 from .simulation.checks import readout_instead
 from .simulation.recorder import COMPLETE
 from .stimuli import datasets
+from .stimuli.lookup import find_protocol
 from .stimuli.protocol import Protocol
 
 FIGURE = "figure"
@@ -111,26 +112,6 @@ class Result:
     tables: Any
     figure: Path | None
     comparison: Comparison | None = None
-
-
-def find_protocol(name: str | Path) -> Protocol:
-    """Read a protocol by its path, or by the name of one that comes along.
-
-    Raises
-    ------
-    ProtocolError
-        If it is neither, or cannot be read.
-    """
-    path, shipped = Path(name), resources.protocols()
-    if path.is_file():
-        return Protocol.from_yaml(path)
-    if str(name) in shipped:
-        return Protocol.from_yaml(shipped[str(name)])
-    if path.suffix or len(path.parts) > 1:
-        hint = (f"one of that name comes along: cortexsim run {path.stem}"
-                if path.stem in shipped else f"protocols that come along: {', '.join(shipped)}")
-        raise ProtocolError(f"{path}: no such file; {hint}")
-    raise ProtocolError(f"{unknown('protocol', name, shipped)}; or give a YAML file")
 
 
 def load_images(

@@ -138,7 +138,7 @@ class Claim:
             self._place = None
 
 
-def going_on(recording: Path, attrs: Mapping[str, Any]) -> str:
+def going_on(recording: Path, attrs: Mapping[Any, Any]) -> str:
     """Say what to type to go on with an incomplete recording.
 
     Parameters

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,12 +14,13 @@ import torch
 from .. import devices, schema
 from ..errors import SimulationError
 from ..graph import AreaGraph
+from ..models.inference import Runner
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
 from ..stimuli.movie import check as check_images
 from ..stimuli.protocol import Protocol
-from .checks import check, shut_out
+from .checks import check, same_conditions, shut_out
 from .course import Course, plan_courses
 from .layout import Layout, trial_coords
 from .memory import fitting_batch
@@ -65,6 +67,11 @@ class Plan:
     def courses(self) -> tuple[Course, ...]:
         """How each condition runs."""
         return self.tree.courses
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The network made ready, once for the whole run, on the device by then."""
+        return Runner(self.network, self.precision)
 
     def stimuli(self, chunk: int) -> range:
         """Return the stimuli of a chunk."""
@@ -119,8 +126,8 @@ def prepare(
                                  for t in times])
     check(network, protocol, tree, indices)
     late = shut_out(graph, protocol, courses)
-    if late:
-        warnings.warn(late, stacklevel=2)
+    for warning in [*([late] if late else []), *same_conditions(graph, protocol, tree)]:
+        warnings.warn(warning, stacklevel=2)
     coords = trial_coords(chosen.ids, chosen.labels, conditions)
     coords[schema.TIME] = (
         (schema.TIME,), np.array([protocol.clock.ms(t) for t in indices], dtype=np.float64)

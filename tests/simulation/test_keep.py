@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cortexsim import analysis, schema
 from cortexsim.checksums import bad_chunks
 from cortexsim.errors import SimulationError
+from cortexsim.models.inference import Runner
 from cortexsim.simulation import Record, simulate
 from cortexsim.stimuli.protocol import Protocol
 
@@ -97,13 +98,13 @@ def test_float16_is_the_same_rounded(whole, network, protocol, pictures, tmp_pat
 @pytest.mark.parametrize("reduce", ["none", "mean", "units:4"])
 def test_what_float16_cannot_hold_is_said(network, protocol, pictures, tmp_path, reduce,
                                           monkeypatch):
-    arrivals = type(network).arrivals
+    arrivals = Runner.arrivals
 
     def large(self, state, s, firing):
         new = arrivals(self, state, s, firing)
         return new | {"V2": [torch.full_like(x, 70000.0) for x in new["V2"]]} if s == 3 else new
 
-    monkeypatch.setattr(type(network), "arrivals", large)
+    monkeypatch.setattr(Runner, "arrivals", large)
     half = Record(reduce=reduce, dtype="float16")
     with pytest.raises(SimulationError, match="V2 at step 3 is beyond 65504.*--dtype float32"):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr", record=half)
@@ -112,13 +113,13 @@ def test_what_float16_cannot_hold_is_said(network, protocol, pictures, tmp_path,
 
 def test_many_units_of_ordinary_size_are_no_overflow(network, protocol, pictures, tmp_path,
                                                       monkeypatch):
-    arrivals = type(network).arrivals
+    arrivals = Runner.arrivals
 
     def loud(self, state, s, firing):
         new = arrivals(self, state, s, firing)
         return new | {"V1": [torch.full_like(x, 9000.0) for x in new["V1"][:1]]}
 
-    monkeypatch.setattr(type(network), "arrivals", loud)
+    monkeypatch.setattr(Runner, "arrivals", loud)
     tree = simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr",
                     record=Record(reduce="none", dtype="float16", areas=("V1",)))
     assert tree["V1"]["rms"].max() * 16 > 65504 and np.isfinite(tree["V1"]["activation"]).all()

@@ -17,6 +17,7 @@ import zarr
 from cortexsim import analysis, files
 from cortexsim.checksums import bad_chunks
 from cortexsim.errors import Interrupted, RecordingError, SimulationError
+from cortexsim.models.inference import Runner
 from cortexsim.simulation import Record, loop, recorder, simulate
 from cortexsim.stimuli.protocol import Protocol
 
@@ -220,8 +221,8 @@ def test_killed_again_and_again(network, protocol, pictures, tmp_path):
 class Scarce:
     """A network's steps, for which there is memory up to some batch."""
 
-    def __init__(self, network, most, problem):
-        self.arrivals, self.most, self.problem = type(network).arrivals, most, problem
+    def __init__(self, most, problem):
+        self.arrivals, self.most, self.problem = Runner.arrivals, most, problem
         self.sizes = []
 
     def __call__(self, network, state, s, firing):
@@ -240,8 +241,8 @@ def test_batches_get_smaller_and_numbers_stay(network, protocol, pictures, tmp_p
                                               problem):
     options = {"microbatch": 7, "record": MAPS}
     simulate(network, protocol, pictures(9), out=tmp_path / "whole.zarr", **options)
-    scarce = Scarce(network, 2, problem)
-    monkeypatch.setattr(type(network), "arrivals", lambda *args: scarce(*args))
+    scarce = Scarce(2, problem)
+    monkeypatch.setattr(Runner, "arrivals", lambda *args: scarce(*args))
     with pytest.warns(UserWarning, match="not enough memory for batches of") as told:
         simulate(network, protocol, pictures(9), out=tmp_path / "x.zarr", **options)
     assert [str(one.message).split("of ")[1] for one in told] == [
@@ -254,8 +255,8 @@ def test_batches_get_smaller_and_numbers_stay(network, protocol, pictures, tmp_p
 
 @pytest.mark.filterwarnings("ignore:not enough memory")
 def test_no_memory_for_two_stimuli(network, protocol, pictures, tmp_path, monkeypatch):
-    scarce = Scarce(network, 0, MemoryError())
-    monkeypatch.setattr(type(network), "arrivals", lambda *args: scarce(*args))
+    scarce = Scarce(0, MemoryError())
+    monkeypatch.setattr(Runner, "arrivals", lambda *args: scarce(*args))
     with pytest.raises(SimulationError, match="not enough memory, even for two stimuli"):
         simulate(network, protocol, pictures(9), out=tmp_path / "x.zarr")
     assert list(tmp_path.iterdir()) == []
@@ -263,8 +264,8 @@ def test_no_memory_for_two_stimuli(network, protocol, pictures, tmp_path, monkey
 
 def test_other_errors_are_not_taken_for_lack_of_memory(network, protocol, pictures, tmp_path,
                                                        monkeypatch):
-    scarce = Scarce(network, 0, RuntimeError("shapes do not fit"))
-    monkeypatch.setattr(type(network), "arrivals", lambda *args: scarce(*args))
+    scarce = Scarce(0, RuntimeError("shapes do not fit"))
+    monkeypatch.setattr(Runner, "arrivals", lambda *args: scarce(*args))
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
 
