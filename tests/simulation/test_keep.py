@@ -147,6 +147,7 @@ timeline:
 """
 
 
+@pytest.mark.filterwarnings("ignore:conditions .* nothing random")
 def test_blank_trials_ask_nothing_and_lack_factors(network, pictures, tmp_path):
     tree = simulate(network, Protocol.from_text(BLANK), pictures(3), out=tmp_path / "x.zarr",
                     record=Record(reduce="summary"))

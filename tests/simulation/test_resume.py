@@ -108,6 +108,7 @@ def test_what_differs_is_named(stopped, network, protocol, pictures, change, mes
     assert contents(stopped) == before
 
 
+@pytest.mark.filterwarnings("ignore:conditions .* onset only")
 def test_other_weights_images_and_protocols(stopped, network, onset_network, protocol, pictures):
     options = {"record": MAPS, "out": stopped, "resume": True}
     with pytest.raises(RecordingError, match="begun with another weights"):

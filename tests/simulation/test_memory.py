@@ -1,0 +1,54 @@
+"""How much memory there is, and what is done when there is less."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from cortexsim.simulation import memory
+
+
+def test_the_least_of_machine_and_cgroup(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    machine = memory.available()
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("600\n")
+    assert machine is None or memory.available() > 10**6
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert memory.available() == 400
+    # files in memory are given up when it is needed
+    (tmp_path / "memory.stat").write_text("anon 300\ninactive_file 250\n")
+    assert memory.available() == 650
+    (tmp_path / "memory.current").write_text("2000\n")
+    assert memory.available() == 0
+
+
+@pytest.mark.parametrize("problem, is_it", [
+    (MemoryError(), True), (torch.OutOfMemoryError("x"), True),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), True),
+    (RuntimeError("shapes"), False), (ValueError("can't allocate memory"), False),
+])
+def test_what_means_that_memory_is_out(problem, is_it):
+    assert memory.out_of_memory(problem) is is_it
+
+
+LIMITED = """
+import resource, torch
+from cortexsim.simulation import memory
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 2**28, held + 2**28))
+try:
+    torch.empty(2**30)
+except Exception as problem:
+    print(memory.out_of_memory(problem))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs limits of processes")
+def test_what_torch_really_says():
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True,
+                          check=True)
+    assert done.stdout == "True\n"
