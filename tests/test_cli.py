@@ -145,7 +145,7 @@ def test_mistakes_in_a_protocol(folder, tiny):
           "changed.yaml:4: ", "did you mean 'phase_scrambled'?")
     fails(f"run {protocol('none, phase', 'none, [phase')}", "changed.yaml:")
     fails("run missing.yaml", "missing.yaml: no such file",
-          "backward_mask, digit_sequence, first_steps, flashed, readout_time")
+          "protocols that come along: backward_mask, ", "tang2018")
     fails("run backwardmask", "unknown protocol 'backwardmask'; did you mean 'backward_mask'?")
     fails("run protocols/flashed.yaml", "comes along: cortexsim run flashed")
     fails("run ''", "unknown protocol ''")

@@ -9,11 +9,10 @@ from pathlib import Path
 from .. import yamlio
 from ..clock import MS_PER_STEP_RANGE, Clock
 from ..errors import ProtocolError, unknown
-from ..schema import NOTHING
+from ..schema import BLANK, NOTHING, REPEAT
 from . import protocolfactors, protocolinterventions, protocoltimeline
 from .datasets import is_folder
 from .protocol import DRAWN, GREY, Condition, Picture, Presentation, Protocol
-from .protocolfactors import BLANK, REPEAT
 from .protocolfile import ProtocolFile
 from .protocolreading import Choice, Reading, in_steps, located
 from .protocolvalues import WORD, Level

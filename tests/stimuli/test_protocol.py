@@ -61,12 +61,11 @@ def test_backward_mask() -> None:
 def test_shipped_protocols(path: Path) -> None:
     protocol = Protocol.from_yaml(path)
     assert protocol.name == path.stem
-    assert protocol.dataset == "digits"
+    assert protocol.dataset in ("digits", "digits-clean")
     sequence = path.stem == "digit_sequence"
     assert protocol.model == ("digits-sequence" if sequence else "digits-leaky")
-    assert protocol.duration_steps == {"digit_sequence": 12, "first_steps": 10}.get(
-        path.stem, 30)
-    assert protocol.readout_index is not None
+    assert protocol.duration_steps <= 64  # the networks that come along are calibrated to there
+    assert protocol.description and protocol.readout_index is not None
     assert protocol.to_text() == path.read_text(encoding="utf-8")
     assert Protocol.from_text(protocol.to_text()) == protocol
     for condition in protocol.conditions:
