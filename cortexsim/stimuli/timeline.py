@@ -218,6 +218,7 @@ def _bars(
 ) -> None:
     """Draw what is on, and below it what is done to the network."""
     clock, end = protocol.clock, ax.get_xlim()[1]
+    readout = None if protocol.summary is None else protocol.summary.readout_ms
     per_ms = (sheet.width - sheet.left - MARGIN) / (end - clock.ms(0))
     for condition, y in zip(conditions, sheet.rows, strict=True):
         for item in condition.presentations:
@@ -226,10 +227,12 @@ def _bars(
             ax.barh(y + BAR / 2, stop - first, BAR, first, color=colors[name],
                     edgecolor="white", linewidth=0.6, zorder=2)
             fitting = _fitting(item.picture, (stop - first) * per_ms)
-            # on a ground that keeps the readout's line from crossing it
-            ax.text((first + stop) / 2, y + BAR / 2, fitting, fontsize=7, ha="center",
-                    va="center_baseline", color=_ink(colors[name]), zorder=6,
-                    bbox={"facecolor": colors[name], "edgecolor": "none", "pad": 0.8})
+            room, pad = 7 * LETTER * len(fitting) / per_ms, 0.04 / per_ms
+            x = first + pad
+            if readout is not None and x - pad < readout < x + room < stop - room - 2 * pad:
+                x = readout + 1.5 * pad  # beside the readout's line
+            ax.text(x, y + BAR / 2, fitting, fontsize=7, ha="left", va="center_baseline",
+                    color=_ink(colors[name]), zorder=6)
         for row, done in enumerate(condition.interventions):
             middle = y + BAR + DONE * (row + 0.5) + 0.01
             first, stop = clock.ms(done.start), min(clock.ms(done.stop), end)
@@ -250,7 +253,7 @@ def _fitting(picture: Picture, inches: float) -> str:
     image = drawn(picture.show)
     short = str(image[1]) if image and image[0] == OTHER else ""
     names = (name_of(picture), picture.show, short)
-    return next((name for name in names if 7 * LETTER * len(name) + 0.05 <= inches), "")
+    return next((name for name in names if 7 * LETTER * len(name) + 0.06 <= inches), "")
 
 
 def _frame(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Around the sheet; the title and a line of the description; a bar and what is below it; a
 #: picture, from one to the next, and a line below it.
 MARGIN, TITLE, LINE_ABOUT, BAR, DONE, SIDE, PITCH, LINE = (
-    0.2, 0.4, 0.15, 0.2, 0.15, 0.66, 0.98, 0.115)
+    0.2, 0.4, 0.15, 0.2, 0.15, 0.66, 0.97, 0.115)
 _WIDTH, _LEAST, _HEAD, _FOOT, _GAP = 7.2, 3.8, 0.46, 0.5, 0.07
 #: An average letter's width for each point of its size.
 LETTER = 0.0082
