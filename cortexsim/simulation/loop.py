@@ -69,7 +69,8 @@ def simulate(
     device
         By default the GPU where there is one.
     precision
-        ``"float32"`` or ``"bf16"`` (mixed).
+        ``"float32"``, or ``"bf16"`` for weights and activity; statistics and the
+        readout stay in float32.
     microbatch
         Stimuli in a batch, and with their conditions the trials of a chunk; by
         default 32, or fewer where a chunk would grow large. In float32 on one
