@@ -27,7 +27,7 @@ from .tree import Moment, Segment
 #: Kept values of one segment: path in the store to (position in time, values) pairs.
 Kept = dict[str, list[tuple[int, Tensor]]]
 #: Reduces a state, and the one before it, to what is recorded, shapes (batch, ...).
-Keep = Callable[[Plan, State, State], dict[str, Tensor]]
+Keep = Callable[[State, State], dict[str, Tensor]]
 #: Target to what is to be summed there.
 Arrivals = Mapping[str, Sequence[Tensor]]
 #: Index of arrival to what delayed connections sent.
@@ -92,7 +92,7 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
         segment, state, underway, held, shared = branches.pop()
         condition = plan.courses[segment.conditions[0]].condition
         kept: Kept = {}
-        finite: list[tuple[str, int, Tensor]] = []
+        sums: list[tuple[str, int, Tensor]] = []
         for moment in segment.moments:
             if segment.group not in shared:
                 shared[segment.group] = stepper.fire(moment, state, underway)
@@ -102,15 +102,14 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
             held = _hold(moment, state, held)
             # finite if and only if all of it is, at an eighth of the cost of asking each value;
             # in float64 the sum itself cannot overflow
-            finite += [(area, moment.index, x.sum(dtype=torch.float64))
-                       for area, x in state.items()]
+            sums += [(area, moment.index, x.sum(dtype=torch.float64)) for area, x in state.items()]
             if moment.index in positions:
-                values = keep(plan, state, before)
+                values = keep(state, before)
                 if last in state:
                     values[schema.SCORES] = stepper.runner.readout(state, moment.step).float()
                 for path, value in values.items():
                     kept.setdefault(path, []).append((positions[moment.index], value))
-        _check_finite(finite, condition)
+        _check_finite(sums, condition)
         following = dict[int, tuple[Arrivals, Underway]]()
         branches += [_Branch(child, state, underway, held, following)
                      for child in reversed(segment.children)]
@@ -224,12 +223,13 @@ def _generator(seed: int, role: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
 
-def _check_finite(finite: Sequence[tuple[str, int, Tensor]], condition: Condition) -> None:
-    if not finite:
+def _check_finite(sums: Sequence[tuple[str, int, Tensor]], condition: Condition) -> None:
+    """See that activity is finite by its sums, which takes a fraction of the time."""
+    if not sums:
         return
     # asked once per segment: every question makes a GPU wait
-    good = torch.stack([total for _, _, total in finite]).isfinite().tolist()
-    for (area, t, _), yes in zip(finite, good, strict=True):
+    good = torch.stack([total for _, _, total in sums]).isfinite().tolist()
+    for (area, t, _), yes in zip(sums, good, strict=True):
         if not yes:
             raise SimulationError(
                 f"activity of {area} is infinite or not a number at step {t} (condition "
