@@ -41,7 +41,7 @@ def assert_same_run(network: Network, x: torch.Tensor, steps: int, *, tolerance:
                 torch.testing.assert_close(
                     state[area].to(activity), activity, rtol=tolerance,
                     atol=tolerance * float(activity.abs().max()),
-                    msg=lambda message, at=area: f"{at}: {message}")
+                    msg=lambda m, at=area: f"{at}: {m}")
             if graph.last.name in state:
                 scores = network.readout(expected, t)
                 torch.testing.assert_close(runner.readout(state, t), scores, rtol=tolerance,
