@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from ..errors import SimulationError
@@ -11,7 +11,7 @@ from ..graph import AreaGraph, Connection
 from ..models import normalization
 from ..models.network import Network
 from ..models.weights import layers
-from ..stimuli.protocol import Protocol
+from ..stimuli.protocol import Condition, Protocol
 from .course import Course, plan_courses
 from .tree import Tree, grow
 
@@ -86,10 +86,16 @@ def _check_weights(network: Network, protocol: Protocol, tree: Tree) -> None:
         return all(network.affine.has(site, index, beyond)
                    for site, index in normalization.uses(c, s))
 
+    # each use once, with the index at which it comes up first
+    uses: dict[tuple[str, int], tuple[int, Connection]] = {}
+    for segment in tree.segments():
+        for moment in segment.moments:
+            for _, firing in moment.fires:
+                for c in firing:
+                    at, _ = uses.get((c.name, moment.step), (moment.index, c))
+                    uses[c.name, moment.step] = min(at, moment.index), c
     for what, has in (("weights", weighted), ("scales and shifts", scaled)):
-        lacking = [(moment.index - 1, c, moment.step) for segment in tree.segments()
-                   for moment in segment.moments for _, firing in moment.fires
-                   for c in firing if not has(c, moment.step)]
+        lacking = [(at - 1, c, s) for (_, s), (at, c) in uses.items() if not has(c, s)]
         if lacking:
             last_helps = what != "weights" and all(scaled(c, s, "last") for _, c, s in lacking)
             end, steps = min(end for end, _, _ in lacking), max(c.length for c in tree.courses)
@@ -103,7 +109,7 @@ def _check_weights(network: Network, protocol: Protocol, tree: Tree) -> None:
 
 def _uses(network: Network, tree: Tree, kept: frozenset[int]) -> list[_Use]:
     """List every use of statistics in a run, each once, with a course that it comes up in."""
-    graph, found = tree.graph, dict[tuple[str, int], _Use]()
+    graph, found, fired = tree.graph, dict[tuple[str, int], _Use](), set[tuple[str, int]]()
     first, last = graph.first.name, graph.last.name
     for segment in tree.segments():
         course = tree.courses[segment.conditions[0]]
@@ -113,8 +119,10 @@ def _uses(network: Network, tree: Tree, kept: frozenset[int]) -> list[_Use]:
                 used += [(place, 0, first, 0) for place in network.pre_net.sites()]
             if network.post_net.normalize and last in moment.areas and moment.index in kept:
                 used.append((last, moment.step, last, moment.step))
-            used += [(site, index, c.source, moment.step - 1)
-                     for _, firing in moment.fires for c in firing
+            new = [c for _, firing in moment.fires for c in firing
+                   if (c.name, moment.step) not in fired]
+            fired |= {(c.name, moment.step) for c in new}
+            used += [(site, index, c.source, moment.step - 1) for c in new
                      for site, index in normalization.uses(c, moment.step)]
             for site, index, source, read in used:
                 if (site, index) not in found:
@@ -178,10 +186,12 @@ def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) ->
     if first == last:
         return None
     distance = _distance(graph, first, last)
+    entries = {length: graph.needed([{last}] * (length + 1))
+               for length in {course.length for course in courses}}
     for course in courses:
         if course.onset is None:
             continue
-        enters = graph.needed([{last}] * (course.length + 1))
+        enters = entries[course.length]
         for shown in course.condition.presentations:
             s = shown.start - course.onset
             soon_enough = s + distance <= course.length
@@ -192,6 +202,55 @@ def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) ->
                     f"graph's connections let nothing out of {first} that comes then"
                 )
     return None
+
+
+def same_conditions(graph: AreaGraph, protocol: Protocol, tree: Tree) -> list[str]:
+    """Say which conditions of a protocol are one and the same for a network, and why.
+
+    Not meant are those in which the protocol itself does the same, as it does at each SOA
+    of a mask that is not there.
+
+    Returns
+    -------
+    list of str
+        One sentence for each reason.
+    """
+    found: dict[str, list[list[str]]] = {}
+    for group in tree.alike:
+        unlike: dict[Hashable, Condition] = {}
+        for number in group:
+            one = protocol.conditions[number]
+            unlike.setdefault((one.presentations, one.interventions, one.repeat), one)
+        if len(unlike) > 1:
+            conditions = list(unlike.values())
+            found.setdefault(_reason(graph, conditions), []).append(
+                [each.name for each in conditions])
+    sentences = []
+    for reason, groups in found.items():
+        first, second = groups[0][:2]
+        more = sum(map(len, groups)) - 2
+        others = f" ({more} more are the same as others, too)" if more else ""
+        sentences.append(f"conditions '{first}' and '{second}' are the same{others}: {reason}")
+    return sentences
+
+
+def _reason(graph: AreaGraph, conditions: Sequence[Condition]) -> str:
+    """Say why different conditions make no difference."""
+    def count(*parts: Callable[[Condition], Hashable]) -> int:
+        return len({tuple(part(each) for part in parts) for each in conditions})
+
+    def onsets(each: Condition) -> Hashable:
+        return tuple((shown.picture, shown.start) for shown in each.presentations)
+
+    def done(each: Condition) -> Hashable:
+        return each.interventions
+
+    if count(lambda each: each.presentations, done) == 1:
+        return "nothing random is in these repeats"
+    if graph.input == "onset" and count(onsets, done) == 1:
+        return ("this network takes each picture's onset only, so how long it is on cannot "
+                "matter")
+    return "what differs between them does not act on this network, or not in time"
 
 
 def _distance(graph: AreaGraph, first: str, last: str) -> int:

@@ -110,31 +110,21 @@ class _Draft:
             self.takes[name] = int(_number(one))
 
     def noise(self, one: Intervention) -> None:
-        names = self.graph.names
-        if one.where not in (*names, ALL):
-            raise _wrong(one, unknown("area", one.where, [*names, ALL]))
-        for area in names if one.where == ALL else [one.where]:
-            self._change(one, area, lambda act: replace(
-                act, noise=math.hypot(act.noise, _number(one))))
+        sd = _number(one)
+        self._change(one, lambda act: replace(act, noise=math.hypot(act.noise, sd)))
 
     def scale(self, one: Intervention) -> None:
-        self._change(one, self._area(one),
-                     lambda act: replace(act, gain=act.gain * _number(one)))
+        gain = _number(one)
+        self._change(one, lambda act: replace(act, gain=act.gain * gain))
 
     def clamp(self, one: Intervention) -> None:
-        area = self._area(one)
-        if one.value != HOLD:
+        if one.value == HOLD:
+            # at its start the area is what it is
+            self._change(replace(one, start=one.start + 1),
+                         lambda act: replace(act, clamp=None, hold=one.start))
+        else:
             number = _number(one)
-            self._change(one, area, lambda act: replace(act, clamp=number, hold=None))
-            return
-        # at its start the area is what it is
-        self._change(replace(one, start=one.start + 1), area,
-                     lambda act: replace(act, clamp=None, hold=one.start))
-
-    def _area(self, one: Intervention) -> str:
-        if one.where not in self.graph.names:
-            raise _wrong(one, unknown("area", one.where, self.graph.names))
-        return one.where
+            self._change(one, lambda act: replace(act, clamp=number, hold=None))
 
     def _named(self, one: Intervention, what: str, known: Sequence[str]) -> set[str]:
         """Return the names of the connections that a connection's or a kind's name means."""
@@ -149,9 +139,14 @@ class _Draft:
     def _window(self, one: Intervention) -> range:
         return range(one.start, min(one.stop, self.end + 1))
 
-    def _change(self, one: Intervention, area: str, change: Callable[[Act], Act]) -> None:
+    def _change(self, one: Intervention, change: Callable[[Act], Act]) -> None:
+        """Change what is done to an area, or to all, in the window."""
+        names = self.graph.names
+        if one.where not in (*names, ALL):
+            raise _wrong(one, unknown("area", one.where, [*names, ALL]))
         for t in self._window(one):
-            self.acts[t][area] = change(self.acts[t].get(area, Act()))
+            for area in names if one.where == ALL else [one.where]:
+                self.acts[t][area] = change(self.acts[t].get(area, Act()))
 
 
 _ENTER: dict[str, Callable[[_Draft, Intervention], None]] = {

@@ -14,7 +14,7 @@ from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
 from ..stimuli.protocol import Protocol
-from .checks import check, shut_out
+from .checks import check, same_conditions, shut_out
 from .course import Course, plan_courses
 from .layout import Layout, fitting_microbatch, trial_coords
 from .record import Record
@@ -107,8 +107,8 @@ def prepare(
     tree = grow(graph, courses, [read if t in kept else () for t in times])
     check(network, protocol, tree, indices)
     late = shut_out(graph, protocol, courses)
-    if late:
-        warnings.warn(late, stacklevel=2)
+    for warning in [*([late] if late else []), *same_conditions(graph, protocol, tree)]:
+        warnings.warn(warning, stacklevel=2)
     coords = trial_coords(
         chosen.ids, chosen.labels, [c.name for c in conditions], [c.factors for c in conditions]
     )

@@ -116,8 +116,6 @@ class Intervention:
     start, stop
         A connection in a lesion hands on nothing of what its source holds at these
         indices; an area in a lesion is empty at them. Delays last the whole trial.
-    where_in_file
-        ``file:line`` for messages, if it comes from a file.
     """
 
     kind: str

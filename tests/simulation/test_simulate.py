@@ -66,6 +66,7 @@ def check(recording, network, protocol, images, seed):
             np.testing.assert_allclose(scores_at[trial, t], scores, **near)
 
 
+@pytest.mark.filterwarnings("ignore:conditions .* this network takes each picture's onset only")
 @pytest.mark.parametrize("mode", ["network", "onset_network"])
 def test_recording_equals_a_plain_loop(mode, request, protocol, pictures, tmp_path):
     network, images = request.getfixturevalue(mode), pictures(3)

@@ -9,11 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import cortexsim
+from cortexsim.graph import AreaGraph
 from cortexsim.simulation import Record
+from cortexsim.simulation.course import plan_courses
 from cortexsim.simulation.loop import keep, running
 from cortexsim.simulation.plan import prepare
+from cortexsim.simulation.tree import grow
 from cortexsim.simulation.walk import walk
+from cortexsim.stimuli.movie import Movie
 from cortexsim.stimuli.protocol import Condition, Picture, Presentation, Protocol
 
 STEPS = 6
@@ -71,6 +74,7 @@ def timelines(draw):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:conditions .* are the same")
 @settings(max_examples=25)
 @given(timelines(), st.booleans(), st.sampled_from([None, (), ("V2",)]), st.integers(0, STEPS))
 def test_conditions_that_share_are_as_if_alone(network, onset_network, pictures, conditions,
@@ -86,15 +90,16 @@ def test_conditions_that_share_are_as_if_alone(network, onset_network, pictures,
 
 
 def test_backward_masking_is_one_tree(pictures):
-    trained = cortexsim.load_network("digits-leaky").network
-    protocol = Protocol.from_yaml("protocols/backward_mask.yaml")
-    plan = prepare(trained, protocol, cortexsim.load_dataset("digits", "test"), record=None,
-                   seed=0, trials=10, device="cpu", precision="float32", microbatch=None)
+    protocol, graph = Protocol.from_yaml("protocols/backward_mask.yaml"), AreaGraph.chain(
+        ["V1", "V2", "V4", "IT"])
+    movie, times = Movie(protocol, pictures(2)), range(31)
+    frames = [[movie.frame_key(one, t) for t in times] for one in protocol.conditions]
+    tree = grow(graph, plan_courses(graph, protocol.conditions, frames), [graph.names] * 31)
     # of 10 conditions of 30 steps, masks part at 2, 4, 6, 8 and 12: what fires in the step
     # that ends there is computed once
     parts = 2 * ((30 - 2) + (30 - 4) + (30 - 6) + (30 - 8) + (30 - 12))
-    assert plan.tree.steps == 12 + parts == 248 and plan.tree.steps_apart == 300
-    assert plan.tree.waiting == 1
+    assert tree.steps == 12 + parts == 248 and tree.steps_apart == 300
+    assert tree.waiting == 1
 
 
 def test_nothing_is_computed_that_nothing_kept_needs(network, pictures):
