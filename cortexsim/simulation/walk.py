@@ -27,7 +27,7 @@ from .tree import Moment, Segment
 #: Kept values of one segment: path in the store to (position in time, values) pairs.
 Kept = dict[str, list[tuple[int, Tensor]]]
 #: Reduces a state, and the one before it, to what is recorded, shapes (batch, ...).
-Keep = Callable[[Plan, State, State], dict[str, Tensor]]
+Keep = Callable[[State, State], dict[str, Tensor]]
 #: Target to what is to be summed there.
 Arrivals = Mapping[str, Sequence[Tensor]]
 #: Index of arrival to what delayed connections sent.
@@ -102,7 +102,7 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
             held = _hold(moment, state, held)
             sums += [(area, moment.index, x.sum()) for area, x in state.items()]
             if moment.index in positions:
-                values = keep(plan, state, before)
+                values = keep(state, before)
                 if last in state:
                     values[schema.SCORES] = stepper.runner.readout(state, moment.step).float()
                 for path, value in values.items():

@@ -36,8 +36,9 @@ def do(kind, where, value=None, start=0, stop=END):
 
 
 def of(found, name, area, what="activation"):
-    """Return index to what was computed for a condition and an area."""
-    return found.get((str(name), f"{area}/{what}"), {})
+    """Return index to what was computed for a condition and an area, maps channels first."""
+    values = found.get((str(name), f"{area}/{what}"), {})
+    return {t: x.movedim(-1, 1) if x.ndim == 4 else x for t, x in values.items()}
 
 
 # --- against a slow loop -----------------------------------------------------------------
@@ -229,7 +230,7 @@ def run(network, pictures, *conditions):
     found = computed(plan)
     with torch.no_grad():
         drive = network.drive(torch.from_numpy(to_input(pictures(2).images)))
-    flat = {(key[0], key[1].split("/")[0]): {t: x.flatten(1).double().numpy().T
+    flat = {(key[0], key[1].split("/")[0]): {t: x.movedim(-1, 1).flatten(1).double().numpy().T
                                              for t, x in values.items()}
             for key, values in found.items() if key[1].endswith("activation")}
     return flat, drive.flatten(1).double().numpy().T
