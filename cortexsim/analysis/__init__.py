@@ -44,7 +44,7 @@ _HOME = {
     "verify": "recording",
 }
 #: Modules with more: what is varied, one function per figure, and what a recording holds.
-_MODULES = ("design", "figures", "recording")
+_MODULES = ("design", "figures", "protocols", "recording")
 
 
 def __getattr__(name: str) -> Any:

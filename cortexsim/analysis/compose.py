@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from .. import files, palette, schema
 from ..errors import RecordingError, unknown
-from . import design, figures, latency, psychometrics
+from . import design, figures, latency, protocols, psychometrics
 from . import recording as rec
 from .design import Axis
 from .labels import TIME_LABEL, TRIAL_TIME_LABEL, capital, ms
@@ -154,7 +154,7 @@ def _timelines(
         data,
         onsets=latency.response(recording, condition=condition),
         presentations=rec.presentations(recording, condition),
-        done=design.interventions(recording, condition),
+        done=protocols.interventions(recording, condition),
         baseline=latency.timelines(recording, condition=without) if without else None,
         normalize=scale,
         time_label=_time_label(recording, settings),
