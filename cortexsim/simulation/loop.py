@@ -307,12 +307,9 @@ def _known(plan: Plan, course: Course, batch: Sequence[int]) -> dict[str, NDArra
 def running(plan: Plan) -> Iterator[None]:
     """Set the network up for a run, and its mode back afterwards."""
     was_training = plan.network.training
-    # channels innermost: convolutions are faster so, on CPUs and on GPUs
-    plan.network.to(plan.device).to(memory_format=torch.channels_last)
-    plan.network.eval()
+    plan.network.to(plan.device).eval()
     try:
-        with (torch.inference_mode(), devices.exact(plan.device),
-              devices.autocast(plan.device, plan.precision)):
+        with torch.inference_mode(), devices.exact(plan.device):
             yield
     finally:
         plan.network.train(was_training)

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ import torch
 from .. import devices, schema
 from ..errors import SimulationError
 from ..graph import AreaGraph
+from ..models.inference import Runner
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
@@ -65,6 +67,11 @@ class Plan:
     def courses(self) -> tuple[Course, ...]:
         """How each condition runs."""
         return self.tree.courses
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The network made ready, once for the whole run, on the device by then."""
+        return Runner(self.network, self.precision)
 
     def stimuli(self, chunk: int) -> range:
         """Return the stimuli of a chunk."""

@@ -19,6 +19,7 @@ import zarr
 from cortexsim import files
 from cortexsim.checksums import bad_chunks
 from cortexsim.errors import RecordingError, SimulationError
+from cortexsim.models.inference import Runner
 from cortexsim.simulation import Record, loop, recorder, simulate
 
 
@@ -160,13 +161,13 @@ def test_a_killed_run_says_that_it_is_incomplete(tmp_path):
 
 
 def test_activity_that_is_not_finite(network, protocol, pictures, tmp_path, monkeypatch):
-    arrivals = type(network).arrivals
+    arrivals = Runner.arrivals
 
     def blown(self, state, s, firing):
         new = arrivals(self, state, s, firing)
         return new | {"V2": [x * torch.inf for x in new["V2"]]} if s == 3 else new
 
-    monkeypatch.setattr(type(network), "arrivals", blown)
+    monkeypatch.setattr(Runner, "arrivals", blown)
     with pytest.raises(SimulationError, match="V2 is infinite or not a number at step 3"):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
     assert list(tmp_path.iterdir()) == []
