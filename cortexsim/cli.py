@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from . import __version__, cli_networks, files, options, terminal
+from . import __version__, cli_networks, cli_protocol, files, options, terminal
 from .errors import CortexSimError, GraphError, Interrupted
 from .terminal import Whole
 
@@ -57,9 +57,8 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
         dry_run: bool, **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
-    PROTOCOL is a YAML file, or the name of one that comes along: backward_mask, flashed,
-    readout_time, first_steps or digit_sequence. What is in brackets below holds unless
-    you say otherwise.
+    PROTOCOL is a YAML file, or a name that 'cortexsim protocol list' lists. What is in
+    brackets below holds unless you say otherwise.
     """
     from . import experiment
 
@@ -209,7 +208,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
 
 
 for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,
-                cli_networks.models):
+                cli_networks.models, cli_protocol.protocol):
     main.add_command(command)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import xarray as xr
 
-from . import analysis, devices, files, resources
-from .errors import Interrupted, ProtocolError, SimulationError, unknown
+from . import analysis, devices, files
+from .errors import Interrupted, ProtocolError, SimulationError
 from .models import checkpoint
 from .simulation import Estimate, Record, estimate, simulate
 from .simulation.checks import readout_instead
 from .stimuli import datasets
+from .stimuli.lookup import find_protocol
 from .stimuli.protocol import Protocol
 
 RECORDING, FIGURE = "recording.zarr", "figure"
@@ -91,26 +92,6 @@ class Result:
     recording: xr.DataTree
     tables: Any
     figure: Path | None
-
-
-def find_protocol(name: str | Path) -> Protocol:
-    """Read a protocol by its path, or by the name of one that comes along.
-
-    Raises
-    ------
-    ProtocolError
-        If it is neither, or cannot be read.
-    """
-    path, shipped = Path(name), resources.protocols()
-    if path.is_file():
-        return Protocol.from_yaml(path)
-    if str(name) in shipped:
-        return Protocol.from_yaml(shipped[str(name)])
-    if path.suffix or len(path.parts) > 1:
-        hint = (f"one of that name comes along: cortexsim run {path.stem}"
-                if path.stem in shipped else f"protocols that come along: {', '.join(shipped)}")
-        raise ProtocolError(f"{path}: no such file; {hint}")
-    raise ProtocolError(f"{unknown('protocol', name, shipped)}; or give a YAML file")
 
 
 def load_images(

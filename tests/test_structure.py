@@ -17,7 +17,7 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"cli_networks"},
+    {"cli_networks", "cli_protocol"},
     {"experiment", "choices", "conversion"},
     {"analysis", "simulation", "training"},
     {"models", "stimuli", "presets"},
@@ -26,7 +26,8 @@ FLOORS = [
      "terminal", "options", "files", "checksums"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
-                 "graph", "presets", "stimuli.protocol", "stimuli.masks", "stimuli.movie",
+                 "graph", "presets", "stimuli.protocol", "stimuli.lookup", "stimuli.timeline",
+                 "stimuli.protocolschema", "stimuli.masks", "stimuli.movie",
                  "stimuli.sequences", "options",
                  "stimuli.datasets", "analysis.recording", "analysis.latency",
                  "analysis.psychometrics", "analysis.figures", "analysis.summary", "cli"]

@@ -22,7 +22,7 @@ from ..errors import RecordingError, unknown
 from . import design, figures, latency, psychometrics
 from . import recording as rec
 from .design import Axis
-from .labels import capital
+from .labels import TIME_LABEL, TRIAL_TIME_LABEL, capital, ms
 from .settings import Settings, labels, pooled
 from .settings import settings as read_settings
 
@@ -32,7 +32,7 @@ PANEL = (4.9, 3.4)
 #: Points between axes and title: a line of legend stands there.
 PAD = 19
 #: Panels beside each other at most, and letters in a line of a title.
-PANELS, TITLE = 4, 52
+PANELS, TITLE = 4, 48
 #: Attributes of a recording that say where a figure comes from.
 ORIGIN = ("model", "weights_sha256", "dataset", "seed", "ms_per_step")
 
@@ -157,6 +157,7 @@ def _timelines(
         done=design.interventions(recording, condition),
         baseline=latency.timelines(recording, condition=without) if without else None,
         normalize=scale,
+        time_label=_time_label(recording, settings),
     )
     if condition != curves[0]:
         masked = settings.split is not None and settings.split.name == "mask"
@@ -185,8 +186,9 @@ def _over_time(
         readout_ms=readout, evidence_ms=psychometrics.evidence_window(recording), asked=asked,
         legend=last,
     )
-    if asked is None and not _begins_with_target(recording):
-        ax.set_xlabel("Readout time, from the start of the trial (ms)")
+    if asked is None:
+        label = _time_label(recording, settings).removeprefix("Time ")
+        ax.set_xlabel(f"Readout time, {label}")
     _title(ax, "accuracy over readout time", *_words(settings, fixed))
 
 
@@ -209,7 +211,7 @@ def _against(
     if not first:
         ax.set_ylabel("")
         ax.tick_params(axis="y", labelleft=False)
-    _title(ax, f"accuracy at {readout:g} ms", *_words(settings, fixed))
+    _title(ax, f"accuracy at {ms(readout)} ms", *_words(settings, fixed))
 
 
 def _fixed(settings: Settings, place: int) -> dict[Axis, int]:
@@ -233,21 +235,21 @@ def _words(settings: Settings, fixed: Mapping[Axis, int]) -> list[str]:
     return words
 
 
+def _time_label(recording: xr.DataTree, settings: Settings) -> str:
+    """Return the label of time, the same in all panels."""
+    shown = (rec.presentations(recording, one) for one in _curve_conditions(recording, settings))
+    return TIME_LABEL if all(map(rec.begins_with_target, shown)) else TRIAL_TIME_LABEL
+
+
 def _title(ax: Axes, *parts: str) -> None:
     """Set a title, on two lines if it is long."""
     lines = [capital(parts[0])]
     for part in parts[1:]:
-        if len(lines[-1]) + len(part) > TITLE:
+        if len(f"{lines[-1]}, {part}") > TITLE:
             lines.append(part)
         else:
             lines[-1] += f", {part}"
     ax.set_title(",\n".join(lines), pad=PAD)
-
-
-def _begins_with_target(recording: xr.DataTree) -> bool:
-    shown = rec.presentations(recording)
-    return bool(len(shown)) and shown["shown"].iloc[0] == "target" and (
-        shown["start_ms"].iloc[0] <= 0)
 
 
 def _headline(recording: xr.DataTree, settings: Settings) -> str:
@@ -260,7 +262,7 @@ def _headline(recording: xr.DataTree, settings: Settings) -> str:
         str(attrs.get("dataset", "")),
         f"{table[schema.STIMULUS].nunique()} images",
         f"{trials} trials of each pooled" if trials > 1 else "",
-        f"{attrs['ms_per_step']:g} ms per step" if "ms_per_step" in attrs else "",
+        f"{ms(attrs['ms_per_step'])} ms per step" if "ms_per_step" in attrs else "",
         "bands and bars: 95 % intervals",
     ]
     return "  ·  ".join(part for part in parts if part)

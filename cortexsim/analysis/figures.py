@@ -18,29 +18,18 @@ from matplotlib.lines import Line2D
 
 from .. import palette
 from . import marks
-from .labels import PLAIN, factor_label, level_label, phrase
+from .labels import COMBINED, PLAIN, TIME_LABEL, factor_label, level_label, phrase
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
 #: From this ratio of largest to smallest level on, the axis is logarithmic.
-WIDE = 16
+WIDE = 12
 #: What sets curves of words apart; colour is kept for areas and numbers.
 MARKERS, DASHES = "osD^v", ("-", "-", "--", ":", "-.")
 #: Timelines of trials without a picture.
 DASHED: dict[str, Any] = {"linewidth": 1.0, "linestyle": (0, (3, 2))}
-#: Where a legend hides no curve: a line of its own above the axes.
-ABOVE: dict[str, Any] = {
-    "loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.1, "borderpad": 0.1,
-    "fontsize": 8, "handlelength": 1.6, "columnspacing": 1.2, "ncols": 4,
-}  # fmt: skip
-#: Where there are too many names for a line.
-BESIDE: dict[str, Any] = {
-    "loc": "center left", "bbox_to_anchor": (1.0, 0.55), "handlelength": 1.2, "alignment": "left",
-}  # fmt: skip
-#: Letters that fit into a line above the axes, four of them for each line's sample.
-LINE = 56
 
 
 def figure(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
@@ -102,6 +91,7 @@ def activation_timelines(
     done: pd.DataFrame | None = None,
     baseline: pd.DataFrame | None = None,
     normalize: bool | Mapping[str, float] = True,
+    time_label: str = TIME_LABEL,
     legend: bool = True,
 ) -> Axes:
     """Draw each area's timeline, its onset as a tick, and the stimulus below.
@@ -125,6 +115,8 @@ def activation_timelines(
     normalize
         Whether to divide by each area's maximum in `data`, or by the values
         given (area to maximum); False draws the RMS as it is.
+    time_label
+        What time counts from.
     legend
         Whether to name the areas.
 
@@ -159,9 +151,8 @@ def activation_timelines(
         handles = ax.get_legend_handles_labels()[0]
         if baseline is not None:
             handles.append(Line2D([], [], color=palette.FAINT, label="no picture", **DASHED))
-        room = sum(len(str(x.get_label())) + 4 for x in handles) <= LINE
-        ax.legend(handles=handles, **{**ABOVE, "ncols": len(handles)} if room else BESIDE)
-    marks.time_axis(ax, data["time_ms"])
+        marks.name_curves(ax, handles)
+    marks.time_axis(ax, data["time_ms"], time_label)
     if presentations is not None and (len(presentations) or (done is not None and len(done))):
         # with a retinal delay the image is on before the first recorded time
         ax.set_xlim(left=min([ax.get_xlim()[0], *presentations["start_ms"]]))
@@ -231,7 +222,8 @@ def accuracy_against_factor(
     ax.set_xlabel(factor_label(factor))
     marks.accuracy_axis(ax, chance)
     if legend and split:
-        ax.legend(**ABOVE)
+        marks.name_curves(ax, ax.get_legend_handles_labels()[0], _legend_title(split),
+                          [level_label(None, curve) for curve in curves])
     return ax
 
 
@@ -293,9 +285,14 @@ def accuracy_over_time(
     handles = marks.readout_marks(ax, readout_ms, evidence_ms)
     if handles:
         # a second legend takes the first one's place unless that is kept
-        ax.add_artist(ax.legend(handles=handles, **ABOVE))
+        ax.add_artist(ax.legend(handles=handles, **marks.ABOVE))
     if legend and factor:
-        ax.legend(title=factor_label(factor), **BESIDE)
+        ax.legend(title=_legend_title(factor), **marks.BESIDE)
     elif handles:
         ax.legend_ = None
     return ax
+
+
+def _legend_title(factor: str) -> str | None:
+    """Return the factor's label; levels of factors that go together need none."""
+    return None if COMBINED in factor else factor_label(factor)

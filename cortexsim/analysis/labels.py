@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .. import schema
 
@@ -13,6 +13,8 @@ TRIAL_TIME_LABEL = "Time from the start of the trial (ms)"
 PLAIN = (schema.NONE, "grey")
 #: Between the names of factors that go together; levels of such are named in full.
 COMBINED = " & "
+#: Factors that say when something else happens.
+TIMES = ("from", "until", "at")
 _NAMES = {
     "soa": "SOA",
     "isi": "ISI",
@@ -26,6 +28,11 @@ _NAMES = {
 def words(name: object) -> str:
     """Return a name as words: ``phase_scrambled`` is ``phase-scrambled``."""
     return f"{name:g}" if isinstance(name, float) else str(name).replace("_", "-")
+
+
+def ms(time: float) -> str:
+    """Return a time as text, to a tenth of a ms: 66.7 of a display's 66.667."""
+    return f"{round(time, 1):g}"
 
 
 def factor_words(factor: str) -> str:
@@ -86,11 +93,18 @@ def combined_labels(
     two levels would get the same name.
     """
     pairs = [list(zip(factors, level, strict=True)) for level in levels]
-    short = [", ".join(phrase(*pair) for pair in level if not _absent(pair[1]))
-             or ", ".join(filter(None, (_absence(*pair) for pair in level))) for level in pairs]
+    short = [_joined(phrase(*pair) for pair in level if not _absent(pair[1]))
+             or _joined(filter(None, (_absence(*pair) for pair in level))) for level in pairs]
     for level, text in zip(pairs, short, strict=True):
         unique = bool(text) and short.count(text) == 1
-        yield text if unique else ", ".join(phrase(*pair) for pair in level)
+        yield text if unique else _joined(phrase(*pair) for pair in level)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    text = ", ".join(parts)
+    for word in TIMES:  # 'feedback lesion from 75 ms' is one thing
+        text = text.replace(f", {word} ", f" {word} ")
+    return text
 
 
 def _absent(level: object) -> bool:

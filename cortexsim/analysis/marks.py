@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,12 +14,26 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from .. import palette
-from .labels import TIME_LABEL, words
+from .labels import TIME_LABEL, ms, words
 
 #: A span narrower than this share of the axis has no room for its name.
 ROOM = 0.16
+#: Letters that fit below an axis, ticks' names beside each other.
+WIDTH = 50
 #: Share of the axes below zero that the onsets' ticks have to themselves.
 GUTTER = 0.1
+
+#: Where a legend hides no curve: a line of its own above the axes.
+ABOVE: dict[str, Any] = {
+    "loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.1, "borderpad": 0.1,
+    "fontsize": 8, "handlelength": 1.6, "columnspacing": 1.2, "ncols": 4,
+}  # fmt: skip
+#: Where there are too many names for a line.
+BESIDE: dict[str, Any] = {
+    "loc": "center left", "bbox_to_anchor": (1.0, 0.55), "handlelength": 1.2, "alignment": "left",
+}  # fmt: skip
+#: Letters that fit into a line above the axes, four of them for each line's sample.
+LINE = 56
 
 
 def curve(ax: Axes, x: Any, y: Any, low: Any, high: Any, *, color: str, label: Any) -> None:
@@ -42,11 +57,11 @@ def onset_ticks(ax: Axes, onsets: pd.DataFrame, colors: Mapping[str, str]) -> No
     foot, middle = ax.get_xaxis_transform(), 0.5 * GUTTER / (1 + GUTTER)
     known = onsets[onsets["ms"].notna()]
     columns = (known[name].tolist() for name in ("area", "ms", "ms_low", "ms_high"))
-    for area, ms, low, high in zip(*columns, strict=True):
+    for area, at, low, high in zip(*columns, strict=True):
         style: dict[str, Any] = {
             "color": colors[area], "transform": foot, "zorder": 4, "clip_on": False,
         }  # fmt: skip
-        ax.plot([ms, ms], [0.1 * middle, 1.9 * middle], linewidth=2.4,
+        ax.plot([at, at], [0.1 * middle, 1.9 * middle], linewidth=2.4,
                 solid_capstyle="butt", **style)
         ax.plot([low, high], [middle, middle], linewidth=1.2, **style)
     if len(known):
@@ -64,23 +79,37 @@ def readout_marks(
     if readout_ms is not None:
         dashed: dict[str, Any] = {"color": palette.INK, "linewidth": 1, "linestyle": (0, (4, 3))}
         ax.axvline(readout_ms, zorder=1, **dashed)
-        marks.append(Line2D([], [], label=f"readout {readout_ms:g} ms", **dashed))
+        marks.append(Line2D([], [], label=f"readout {ms(readout_ms)} ms", **dashed))
     if evidence_ms is not None:
         first, last = evidence_ms
         ax.axvspan(first, last, color=palette.GREY, alpha=0.6, linewidth=0, zorder=0)
-        label = f"summed evidence {first:g}\u2013{last:g} ms"
+        label = f"summed evidence {ms(first)}\u2013{ms(last)} ms"
         marks.append(Patch(color=palette.GREY, alpha=0.6, linewidth=0, label=label))
     return marks
 
 
-def time_axis(ax: Axes, time: pd.Series) -> None:
+def name_curves(
+    ax: Axes, handles: Sequence[Any], title: str | None = None, short: Sequence[str] = (),
+) -> None:
+    """Name curves in a line above the axes; if there are too many, beside them.
+
+    Beside them they may stand under a title, and then have other, shorter names.
+    """
+    names = [str(handle.get_label()) for handle in handles]
+    if sum(map(len, names)) + 4 * len(names) <= LINE:
+        ax.legend(handles=handles, **{**ABOVE, "ncols": len(names)})
+    else:
+        ax.legend(handles, short or names, title=title, **BESIDE)
+
+
+def time_axis(ax: Axes, time: pd.Series, label: str = TIME_LABEL) -> None:
     """Let the axis run over the recorded times, in ms."""
     bare(ax)
     first, last = float(time.min()), float(time.max())
     if last > first:
         ax.set_xlim(first, last)
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    ax.set_xlabel(TIME_LABEL)
+    ax.set_xlabel(label)
 
 
 def accuracy_axis(ax: Axes, chance: float | None) -> None:
@@ -104,7 +133,10 @@ def level_axis(ax: Axes, place: Mapping[Any, float], number: bool, wide: bool) -
     if wide:
         ax.set_xscale("log", base=2)
     if not number:
-        ax.set_xticks(ticks, [words(level) for level in place])
+        names = [words(level) for level in place]
+        # as many letters as there is room for; what is longer takes several lines
+        width = max(WIDTH // len(names), *(len(part) for name in names for part in name.split()))
+        ax.set_xticks(ticks, ["\n".join(textwrap.wrap(name, width)) for name in names])
     elif wide or len(ticks) <= 8:
         ax.xaxis.set_major_locator(FixedLocator(ticks))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

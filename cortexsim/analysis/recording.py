@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -145,16 +146,20 @@ def areas(recording: xr.DataTree, names: Sequence[str] | None = None) -> list[st
 
 def _in_order(recording: xr.DataTree, attr: str, key: str, names: list[str]) -> list[str]:
     """Sort names as a recorded YAML text has them; a Zarr store lists them alphabetically."""
+    order = _order(str(recording.attrs.get(attr) or "{}"), key)
+    return sorted(names, key=lambda name: order.get(name, len(order)))
+
+
+@lru_cache(maxsize=16)
+def _order(text: str, key: str) -> dict[str, int]:
     from .. import yamlio
 
     try:
-        text = str(recording.attrs.get(attr) or "{}")
-        data = yamlio.loads(text, RecordingError, source=attr).data
+        data = yamlio.loads(text, RecordingError, source=key).data
     except RecordingError:
-        return names
+        return {}
     listed = data.get(key) if isinstance(data, Mapping) else None
-    order = {str(name): i for i, name in enumerate(listed or ())}
-    return sorted(names, key=lambda name: order.get(name, len(order)))
+    return {str(name): i for i, name in enumerate(listed or ())}
 
 
 def factors(recording: xr.DataTree) -> list[str]:
@@ -251,6 +256,13 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
             if table.empty:
                 raise RecordingError(unknown(f"level of {factor}", level, known))
     return table.index.to_numpy()
+
+
+def begins_with_target(presentations: pd.DataFrame) -> bool:
+    """Whether times of a condition count from the target's onset: it comes first, at once."""
+    first = presentations.head(1)
+    return first.empty or bool((first["shown"] == "target").all() and
+                               (first["start_ms"] <= 0).all())
 
 
 def presentations(recording: xr.DataTree, condition: Condition | None = None, *,

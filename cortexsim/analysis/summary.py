@@ -9,16 +9,17 @@ import pandas as pd
 import xarray as xr
 
 from .. import schema
-from . import latency, psychometrics
+from . import design, latency, psychometrics
 from . import recording as rec
 from .curves import ON_PLATEAU
-from .design import axes
-from .labels import factor_label, words
+from .labels import factor_label, ms, words
 from .settings import in_order, pooled
 from .settings import settings as read_settings
 
 #: Readout times in the table of a recording without factors.
 ROWS = 12
+#: Letters in a line of a caption at most, if it can be helped.
+WIDTH = 100
 _HEADERS = {"step": "step", "time_ms": "ms", schema.SHOWN: "shown", schema.ASKED: "asked"}
 
 
@@ -84,7 +85,14 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
         If the readout is not in the recording.
     """
     responses, condition = _responses(recording)
-    second = f"Response of each area ({condition}): half-maximum onset [95 % interval] and peak"
+    second = f"Response of each area ({condition}):"
+    measured = "half-maximum onset [95 % interval] and peak"
+    second += (" " if len(second) + len(measured) < WIDTH else "\n") + measured
+    on = rec.presentations(recording)
+    if not rec.begins_with_target(on):
+        second += "\ntimes count from the start of the trial"
+        starts = on.loc[on["shown"] == "target", "start_ms"]
+        second += f", in which the target comes at {ms(starts.iloc[0])} ms" if len(starts) else ""
     if not psychometrics.labelled(recording):
         nothing = "No accuracy: none of the images has a class that the network names"
         return Tables(pd.DataFrame(), responses, (nothing, second))
@@ -93,16 +101,16 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
     fixed = in_order(psychometrics.accuracy(recording, readout_ms, by=by), settings.axes)
     readout = float(fixed["readout_ms"].iloc[0])
     shown = [*by, "n", "accuracy", "low", "high"]
-    caption = f"Accuracy at {readout:g} ms"
+    caption = f"Accuracy at {ms(readout)} ms"
     accuracy = fixed[shown]
     if not by:
         accuracy = _over_time(recording, readout)
-        caption = f"Accuracy over readout time (* the summary's, {readout:g} ms)"
+        caption = f"Accuracy over readout time (* the summary's, {ms(readout)} ms)"
     evidence = psychometrics.evidence_window(recording)
     if evidence is not None:
         first, last = evidence
         summed = in_order(psychometrics.accuracy(recording, evidence, by=by), settings.axes)
-        caption += f", and with evidence summed from {first:g} to {last:g} ms"
+        caption += f", and with evidence summed from {ms(first)} to {ms(last)} ms"
         if by:
             accuracy = accuracy.assign(
                 evidence=summed["accuracy"],
@@ -137,10 +145,11 @@ def _over_time(recording: xr.DataTree, readout: float) -> pd.DataFrame:
 
 
 def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
-    table = rec.trials(recording).loc[rec.select(recording)]
-    names = list(dict.fromkeys(map(str, table.get(schema.CONDITION, ()))))
-    condition = names[0] if len(names) == 1 else ", ".join(
-        axis.words(axis.plain) for axis in axes(recording))
+    levels = design.plainest(recording)
+    first = int(rec.select(recording)[0])
+    # by what tells it apart from others: repeats are pooled, and what goes together is named once
+    condition = ", ".join(f"{name}={_level(level)}" for name, level in levels.items()) or str(
+        recording.coords[schema.CONDITION].values[first])
     if not rec.areas(recording):
         return pd.DataFrame(), condition
     rows = []
@@ -155,6 +164,10 @@ def _responses(recording: xr.DataTree) -> tuple[pd.DataFrame, str]:
         row["note"] = _note(*group.set_index("measure").loc[["onset", "peak"], "note"])
         rows.append(row)
     return pd.DataFrame(rows), condition
+
+
+def _level(level: object) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)
 
 
 def _note(onset: str, peak: str) -> str:

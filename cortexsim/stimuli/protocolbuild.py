@@ -9,10 +9,10 @@ from pathlib import Path
 from .. import yamlio
 from ..clock import MS_PER_STEP_RANGE, Clock
 from ..errors import ProtocolError, unknown
-from ..schema import NOTHING
+from ..schema import BLANK, NOTHING, REPEAT
 from . import protocolfactors, protocolinterventions, protocoltimeline
+from .datasets import is_folder
 from .protocol import DRAWN, GREY, Condition, Picture, Presentation, Protocol
-from .protocolfactors import BLANK, REPEAT
 from .protocolfile import ProtocolFile
 from .protocolreading import Choice, Reading, in_steps, located
 from .protocolvalues import WORD, Level
@@ -99,7 +99,7 @@ def _sources(file: ProtocolFile, document: yamlio.Document) -> tuple[str, ...]:
 
 def _from_folder(given: str, folder: Path) -> str:
     """Return a data set's name as it is, and a path as seen from the current folder."""
-    if given not in (".", "..") and not {"/", "\\"} & {*given}:
+    if not is_folder(given):
         return given
     path = os.path.normpath(folder / given)
     # still to be told from a name

@@ -9,15 +9,13 @@ from typing import Any
 
 from .. import yamlio
 from ..errors import ProtocolError, unknown
-from ..schema import COLUMNS, NONE, NOTHING, RESERVED
+from ..schema import COLUMNS, NONE, NOTHING, REPEAT, RESERVED
 from .protocolfile import ProtocolFile
 from .protocolreading import located
 from .protocolvalues import WORD, Level, plain, reference
 
 #: A number that no experiment reaches; beyond it something is a slip of the pen.
 MAX_CONDITIONS = 100_000
-#: The factor that tells the runs of one combination apart, and the condition without a stimulus.
-REPEAT, BLANK = "repeat", "blank"
 
 
 def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Level]]:

@@ -11,10 +11,10 @@ import xarray as xr
 import zarr
 
 from cortexsim.checksums import checksum
+from cortexsim.stimuli.protocol import Protocol
 
 AREAS = ("V1", "V2", "V4", "IT")
 STEPS, MS = 30, 12.5
-SOAS, MASKS = (25.0, 50.0, 75.0, 100.0, 150.0), ("none", "phase_scrambled")
 
 MASKING = """\
 name: backward_mask
@@ -42,6 +42,65 @@ duration_ms: 375
 timeline:
   - {show: target, at_ms: 0, until: end}
 """
+
+
+def designed(*lines: str) -> str:
+    """Return a protocol of 375 ms with these lines, read out at 175 ms."""
+    head = ("name: designed", "ms_per_step: 12.5", "duration_ms: 375",
+            *(() if any("summary" in line for line in lines) else ("summary: {readout_ms: 175}",)))
+    return "\n".join((*head, *lines)) + "\n"
+
+
+#: What is varied in each: as in the protocols after studies, with fewer levels.
+DESIGNS = {
+    # two levels of occlusion, crossed with SOA and mask
+    "tang": designed(
+        "factors: {hidden: [0, 0.8], soa_ms: [25, 150], mask: [grey, phase_scrambled]}",
+        "timeline:",
+        "  - {show: target, at_ms: 0, for_ms: $soa_ms, change: {occlude: {hidden: $hidden}}}",
+        "  - {show: $mask, after_ms: 0, until: end}",
+        "summary: {readout_ms: 175, evidence_ms: [100, 300], by: soa_ms}"),
+    # noise or blur, never both
+    "kumbhar": designed(
+        "factors: {noise_sd: [0, 0.04, 0.16, 0, 0], blur_sd: [0, 0, 0, 1, 3]}",
+        "parallel: [[noise_sd, blur_sd]]",
+        "timeline:",
+        "  - {show: target, at_ms: 0, until: end,",
+        "     change: {blur: $blur_sd, gaussian_noise: $noise_sd}}"),
+    # a lesion at two times
+    "hupe": designed(
+        "factors: {contrast: [0.25, 1], lesion: [none, feedback, feedback], from_ms: [0, 0, 75]}",
+        "parallel: [[lesion, from_ms]]",
+        "timeline: [{show: target, at_ms: 0, until: end, change: {contrast: $contrast}}]",
+        "interventions: [{lesion: $lesion, from_ms: $from_ms, until_ms: 200}]"),
+    # streams whose rate determines everything else
+    "keysers": designed(
+        "factors: {each_ms: [12.5, 50, 100], images: [24, 6, 3], position: [8, 2, 1]}",
+        "parallel: [[images, position, each_ms]]",
+        "timeline: [{show: stream, at_ms: 0, images: $images, target: $position, "
+        "each_ms: $each_ms}]",
+        "summary: {readout_ms: 175, by: each_ms}"),
+    # catch trials
+    "lamme": designed(
+        "factors: {figure: [target, grey], soa_ms: [25, 100], mask: [none, pattern]}",
+        "timeline:",
+        "  - {show: $figure, at_ms: 0, for_ms: $soa_ms}",
+        "  - {show: $mask, at_ms: $soa_ms, until: end}"),
+    # a blank, and every condition twice
+    "contrast": designed(
+        "factors: {contrast: [0.05, 0.4, 1]}", "blank: true", "repeats: 2",
+        "timeline: [{show: target, at_ms: 0, for_ms: 250, change: {contrast: $contrast}}]",
+        "summary: {readout_ms: 175, by: contrast}"),
+    # four axes, the third with more levels than there is room for
+    "many": designed(
+        "factors: {soa_ms: [25, 100], mask: [none, phase_scrambled],",
+        "          noise: [0, 0.1, 0.2, 0.3, 0.4], contrast: [0.5, 1]}",
+        "timeline:",
+        "  - {show: target, at_ms: 0, for_ms: $soa_ms,",
+        "     change: {contrast: $contrast, gaussian_noise: $noise}}",
+        "  - {show: $mask, after_ms: 0, until: end}",
+        "summary: {readout_ms: 175, by: soa_ms}"),
+}
 
 
 def _activity(drive: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -72,39 +131,41 @@ def _scores(target: np.ndarray, mask: np.ndarray, label: int, rng: np.random.Gen
 
 
 def build(protocol: str = MASKING, stimuli: int = 40, seed: int = 0, areas=AREAS) -> xr.DataTree:
-    """Make a recording whose areas leak and whose mask disturbs the scores."""
-    conditions: list[dict[str, object]] = [{}]
-    if "soa_ms" in protocol:
-        conditions = [{"soa_ms": soa, "mask": mask} for soa in SOAS for mask in MASKS]
-    if "shown_ms" in protocol:
-        conditions = [{"shown_ms": ms} for ms in (12.5, 25.0, 50.0, 100.0, 200.0, 375.0)]
+    """Make a recording whose areas leak and whose masks disturb the scores.
+
+    A picture drives the areas by what its contrast, noise and occlusion leave of it, and a lesion
+    halves that. Without a protocol the target stays on.
+    """
+    parsed = Protocol.from_text(protocol or READOUT)
+    conditions = parsed.conditions
+    asks = not all(one.asked[0] == "target" for one in conditions)
     rng = np.random.default_rng(seed)
-    trials = [(i, i % 10, condition) for i in range(stimuli) for condition in conditions]
+    trials = [(i, i % 10, one) for i in range(stimuli) for one in conditions]
     rms = np.empty((len(AREAS), len(trials), STEPS + 1), np.float32)
     scores, shown = [], []
-    for n, (_, label, condition) in enumerate(trials):
-        on = int(float(condition.get("soa_ms", condition.get("shown_ms", 1e9))) // MS)
-        names = ["target" if t < on or on == STEPS else "nothing" for t in range(STEPS + 1)]
-        if condition.get("mask", "none") != "none":
-            names[on:] = [str(condition["mask"])] * (STEPS + 1 - on)
-        masked = np.array([name == "phase_scrambled" for name in names])
-        target = _activity(np.array([name == "target" for name in names], float), rng)
-        against = _activity(0.7 * masked, rng)
-        rms[:, n] = target + against
-        scores.append(_scores(target, against, label, rng))
-        shown.append(names)
+    for n, (_, label, one) in enumerate(trials):
+        on, against = np.zeros(STEPS + 1), np.zeros(STEPS + 1)
+        for item in one.presentations:
+            into = on if item.show == "target" else against
+            into[item.start : item.stop] = _strength(item.picture, bool(one.interventions))
+        target, other = _activity(on, rng), _activity(0.7 * against, rng)
+        rms[:, n] = target + other
+        scores.append(_scores(target, other, label, rng))
+        shown.append(parsed.timeline(one))
     text = np.dtypes.StringDType()
     coords = {
         "trial": np.arange(len(trials)),
         "time": np.arange(STEPS + 1) * MS,
         "step": ("time", np.arange(STEPS + 1)),
         "stimulus_id": ("trial", np.array([f"image-{i}" for i, _, _ in trials], text)),
-        "label": ("trial", np.array([label for _, label, _ in trials])),
-        "condition": ("trial", np.array([_name(c) for *_, c in trials], text)),
+        "label": ("trial", np.array([label if set(one.asked) != {"nothing"} else -1
+                                     for _, label, one in trials])),
+        "condition": ("trial", np.array([one.name for *_, one in trials], text)),
     }
-    for factor in conditions[0]:
-        values = [condition[factor] for *_, condition in trials]
-        coords[factor] = ("trial", np.array(values, float if factor != "mask" else text))
+    for factor, levels in parsed.factors.items():
+        wordy = isinstance(levels[0], str)
+        values = [one.factors.get(factor, "none" if wordy else np.nan) for *_, one in trials]
+        coords[factor] = ("trial", np.array(values, text if wordy else float))
     classes = np.array([f"class {i}" for i in range(10)], text)
     root = xr.Dataset(
         {
@@ -119,6 +180,9 @@ def build(protocol: str = MASKING, stimuli: int = 40, seed: int = 0, areas=AREAS
             "format": 1, "complete": True,
         },
     )  # fmt: skip
+    if asks:
+        asked = np.array([one.asked for *_, one in trials], text)
+        root = root.assign(asked=(("trial", "time"), asked))
     groups = {"/": root}
     for name in areas:
         values = rms[AREAS.index(name)]
@@ -133,9 +197,13 @@ def build(protocol: str = MASKING, stimuli: int = 40, seed: int = 0, areas=AREAS
     return xr.DataTree.from_dict(groups)
 
 
-def _name(condition: dict[str, object]) -> str:
-    parts = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in condition.items()]
-    return ", ".join(parts) or "readout_time"
+def _strength(picture, lesion: bool) -> float:
+    left = 0.5 if lesion else 1.0
+    for change in picture.changes:
+        values = dict(change.values)
+        left *= values["level"] if change.kind == "contrast" else 1 / (
+            1 + max(values.get(name, 0) for name in ("sd", "hidden")))
+    return left * (picture.show != "grey")
 
 
 def store(tree: xr.DataTree, path: Path, chunk_trials: int | None = None) -> Path:
@@ -200,3 +268,9 @@ def write() -> Callable[..., Path]:
 def stored(masking: xr.DataTree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The masking recording on disk."""
     return store(masking, tmp_path_factory.mktemp("runs") / "masking.zarr")
+
+
+@pytest.fixture(scope="session")
+def designs() -> dict[str, xr.DataTree]:
+    """Recordings of all :data:`DESIGNS`."""
+    return {name: build(text, stimuli=10) for name, text in DESIGNS.items()}

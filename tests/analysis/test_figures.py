@@ -2,11 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from cortexsim import analysis, palette
 from cortexsim.analysis import figures
@@ -44,7 +50,8 @@ def test_every_axis_of_time_says_ms(drawn: Figure) -> None:
 
 def test_flashed_and_sustained_figures(flashed, sustained, tmp_path: Path) -> None:
     assert titles(analysis.figure(flashed)) == [
-        "Shown for 375 ms", "Accuracy over readout time", "Accuracy at 250 ms",
+        "Shown for 375 ms", "Shown for 12.5 ms", "Accuracy over readout time",
+        "Accuracy at 250 ms",
     ]  # fmt: skip
     figure = analysis.figure(sustained)
     assert titles(figure) == ["Activity of each area", "Accuracy over readout time"]
@@ -62,7 +69,7 @@ def test_one_trial_no_areas_and_words_only(make, tmp_path: Path) -> None:
     wordy = wordy.isel(trial=np.flatnonzero(table["soa_ms"] == 50))
     wordy = wordy.map_over_datasets(lambda data: data.drop_vars("soa_ms"))
     wordy.attrs["protocol"] = ""
-    for tree, count in ((single, 2), (bare, 2), (wordy, 3)):
+    for tree, count in ((single, 2), (bare, 2), (wordy, 4)):
         figure = analysis.figure(tree)
         assert len(figure.axes) == count
         analysis.save(figure, tmp_path / "figure.svg")
@@ -111,6 +118,97 @@ def test_a_flash_too_short_for_its_name_is_named_beside(masking) -> None:
         Figure().subplots(), analysis.timelines(masking), presentations=shown
     )
     assert [text.get_text() for text in ax.child_axes[0].texts] == ["target"]
+
+
+@pytest.fixture(scope="module")
+def of_designs(designs) -> Callable[[str], Figure]:
+    """Return the figure of a design, drawn once."""
+    return cache(lambda name: analysis.figure(designs[name]))
+
+
+LATE = "feedback lesion from 75 ms"
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("tang", ["Hidden 0, SOA 150 ms, no mask (grey)", "Hidden 0, SOA 150 ms, phase-scrambled mask",
+              "Accuracy over readout time, hidden 0,\nphase-scrambled mask",
+              "Accuracy over readout time, hidden 0.8,\nphase-scrambled mask",
+              "Accuracy at 175 ms, hidden 0", "Accuracy at 175 ms, hidden 0.8"]),
+    ("kumbhar", ["No noise, no blur", "Blur SD 3", "Accuracy over readout time",
+                 "Accuracy at 175 ms"]),
+    ("hupe", ["Contrast 1, no lesion", f"Contrast 1, {LATE}",
+              f"Accuracy over readout time,\n{LATE}", "Accuracy at 175 ms"]),
+    ("keysers", ["Each picture 100 ms", "Each picture 12.5 ms", "Accuracy over readout time",
+                 "Accuracy at 175 ms"]),
+    ("lamme", ["SOA 100 ms, no mask", "SOA 100 ms, pattern mask",
+               "Accuracy over readout time, pattern mask", "Accuracy at 175 ms"]),
+    ("contrast", ["Contrast 1", "Contrast 0.05", "Accuracy over readout time",
+                  "Accuracy at 175 ms"]),
+    ("many", ["SOA 100 ms, no mask, noise 0, contrast 1",
+              "SOA 100 ms, phase-scrambled mask, noise 0,\ncontrast 1",
+              "Accuracy over readout time, noise 0 (first of 5),\n"
+              "contrast 1, phase-scrambled mask",
+              "Accuracy over readout time,\nnoise 0.4 (last of 5), contrast 1,\n"
+              "phase-scrambled mask",
+              "Accuracy at 175 ms, noise 0 (first of 5),\ncontrast 1",
+              "Accuracy at 175 ms, noise 0.4 (last of 5),\ncontrast 1"]),
+])
+def test_every_design_has_its_panels_and_no_text_hides_another(of_designs, name, expected) -> None:
+    figure = of_designs(name)
+    assert titles(figure) == expected
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    boxes = {}
+    for text in figure.findobj(Text):
+        box = text.get_window_extent(canvas.get_renderer())
+        # ticks outside the axes are there too, and not drawn
+        inside = text.axes is None or text not in [
+            label for axis in (text.axes.xaxis, text.axes.yaxis)
+            for tick in axis.get_major_ticks() + axis.get_minor_ticks()
+            for label in (tick.label1, tick.label2)
+            if not axis.get_view_interval()[0] <= tick.get_loc() <= axis.get_view_interval()[1]]
+        if text.get_text().strip() and text.get_visible() and inside:
+            boxes[text] = box
+    whole = figure.bbox
+    for text, box in boxes.items():
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, f"{text.get_text()} is cut off"
+        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, f"{text.get_text()} is cut off"
+    for (one, first), (other, second) in combinations(boxes.items(), 2):
+        # descenders may touch the line below
+        both = Bbox.intersection(first, second)
+        assert both is None or min(both.width, both.height) < 2, (one, other)
+
+
+def test_trials_without_a_picture_are_dashed_and_lesions_hatched(of_designs) -> None:
+    for name in ("lamme", "contrast"):
+        ax = of_designs(name).axes[0]
+        assert [text.get_text() for text in ax.get_legend().get_texts()][-1] == "no picture"
+        assert sum(line.get_linestyle() == "--" for line in ax.lines) == 4
+    left, right = of_designs("hupe").axes[:2]
+    hatched = [[bar for bar in ax.child_axes[0].patches if bar.get_hatch()] for ax in (left, right)]
+    assert not hatched[0] and len(hatched[1]) == 1
+    window, = hatched[1]
+    assert (window.get_x(), window.get_width()) == (75, 125)
+    assert "feedback off" in [text.get_text() for text in right.child_axes[0].texts]
+
+
+def test_a_stream_is_striped_and_named_once(of_designs) -> None:
+    slow, fast = (ax.child_axes[0] for ax in of_designs("keysers").axes[:2])
+    assert [text.get_text() for text in slow.texts] == ["target", "other-1", "other-2"]
+    assert [text.get_text() for text in fast.texts] == ["other images, target black"]
+    assert len(fast.patches) == 24
+
+
+def test_numbers_set_curves_apart_by_colour(make) -> None:
+    text = ("name: numbers\nms_per_step: 12.5\nduration_ms: 375\n"
+            "factors: {soa_ms: [25, 50], contrast: [0.5, 0.7, 1]}\n"
+            "timeline: [{show: target, at_ms: 0, for_ms: $soa_ms, "
+            "change: {contrast: $contrast}}]\nsummary: {readout_ms: 175, by: soa_ms}\n")
+    ax = analysis.figure(make(text, stimuli=3)).axes[-1]
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["contrast 0.5", "contrast 0.7", "contrast 1"]
+    colors = [container.lines[0].get_color() for container in ax.containers]
+    assert colors == palette.sequential(3)
 
 
 def test_save_says_what_is_wrong(tmp_path: Path) -> None:

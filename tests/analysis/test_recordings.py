@@ -10,6 +10,7 @@ import zarr
 
 from cortexsim import analysis, schema
 from cortexsim.analysis import recording as rec
+from cortexsim.analysis.design import Axis
 from cortexsim.analysis.settings import Settings, settings
 from cortexsim.errors import RecordingError
 
@@ -161,8 +162,12 @@ def test_presentations(masking, sustained) -> None:
 
 
 def test_settings_come_from_the_protocol(masking, flashed, sustained) -> None:
-    assert settings(masking) == Settings(175, (100, 300), "soa_ms", "mask", "backward_mask")
-    assert settings(flashed) == Settings(250, (150, 375), "shown_ms", None, "flashed")
+    soa = Axis(("soa_ms",), ((25.0,), (50.0,), (75.0,), (100.0,), (150.0,)), 4, True)
+    mask = Axis(("mask",), (("none",), ("phase_scrambled",)), 0, False)
+    assert settings(masking) == Settings(175, (100, 300), soa, mask, name="backward_mask")
+    found = settings(flashed)
+    assert (found.readout_ms, found.evidence_ms, found.name) == (250, (150, 375), "flashed")
+    assert found.by and found.factors == ["shown_ms"] and found.split is None
     assert settings(sustained) == Settings(name="readout_time")
 
 

@@ -58,6 +58,46 @@ def test_not_saturated_is_said(make) -> None:
     assert "not saturated" in str(tables)
 
 
+def test_rows_are_all_combinations_that_were_run(designs) -> None:
+    rows = {name: analysis.tables(tree).accuracy for name, tree in designs.items()}
+    tang = rows["tang"][["hidden", "soa_ms", "mask"]].to_numpy().tolist()
+    assert tang == [[hidden, soa, mask] for hidden in (0, 0.8) for soa in (25, 150)
+                    for mask in ("grey", "phase_scrambled")]
+    # in the order of the file, not of the numbers
+    assert rows["kumbhar"][["noise_sd", "blur_sd"]].to_numpy().tolist() == [
+        [0, 0], [0.04, 0], [0.16, 0], [0, 1], [0, 3]]
+    assert rows["hupe"][["lesion", "from_ms"]].to_numpy().tolist() == [
+        ["none", 0], ["feedback", 0], ["feedback", 75]] * 2
+    assert rows["keysers"].columns[0] == "each_ms" and len(rows["keysers"]) == 3
+    assert rows["keysers"].columns[1] == "n"
+    # a catch trial asks for nothing; a factor with one level left tells nothing apart
+    assert rows["lamme"].columns[:3].tolist() == ["soa_ms", "mask", "n"]
+    assert rows["contrast"]["contrast"].tolist() == [0.05, 0.4, 1]
+    assert len(rows["many"]) == 40
+    for name, table in rows.items():
+        assert table.notna().all(axis=None), name
+
+
+def test_rows_hold_their_own_accuracies(designs) -> None:
+    tree = designs["hupe"]
+    by = ["contrast", "lesion", "from_ms"]
+    table = analysis.tables(tree).accuracy.set_index(by).accuracy
+    for row in analysis.accuracy(tree, by=by).itertuples():
+        assert table[row.contrast, row.lesion, row.from_ms] == row.accuracy
+
+
+def test_captions_say_what_is_pooled_and_what_time_counts_from(designs) -> None:
+    pooled = analysis.tables(designs["contrast"])
+    assert pooled.accuracy.n.tolist() == [20] * 3
+    assert "n counts 2 trials of each image" in pooled.captions[0]
+    assert pooled.captions[1].startswith("Response of each area (contrast=1):")
+    stream = analysis.tables(designs["keysers"])
+    assert "n counts" not in stream.captions[0]
+    assert "start of the trial" not in stream.captions[1]
+    assert max(len(line) for tree in designs.values()
+               for line in str(analysis.tables(tree)).splitlines()) <= 100
+
+
 def test_no_areas_no_second_table(make) -> None:
     tables = analysis.tables(make(stimuli=2, areas=()))
     assert list(tables.frames) == ["accuracy"]
