@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import TransposeCodec
 
 from . import schema
 
@@ -17,15 +18,28 @@ from . import schema
 NOT_DONE = -1
 
 
-def checksum(values: Mapping[str, NDArray[Any]]) -> int:
-    """Return the CRC-32 of arrays, taken in the order of their paths."""
+def checksum(values: Mapping[str, NDArray[Any]],
+             orders: Mapping[str, tuple[int, ...]] | None = None) -> int:
+    """Return the CRC-32 of arrays, taken in the order of their paths.
+
+    Parameters
+    ----------
+    values
+        Arrays by their path.
+    orders
+        Of arrays that do not lie on disk in the order of their axes, the order in which
+        they do (see :func:`order_of`).
+    """
     code = 0
     for path in sorted(values):
         array = values[path]
         if array.dtype == np.dtypes.StringDType():
             code = zlib.crc32("\n".join(array.ravel().tolist()).encode(), code)
         else:
-            code = zlib.crc32(np.ascontiguousarray(array).data, code)
+            order = (orders or {}).get(path)
+            # as they lie on disk, and so in memory before: there is nothing to bring in order
+            lying = array if order is None else array.transpose(order)
+            code = zlib.crc32(np.ascontiguousarray(lying).data, code)
     return code
 
 
@@ -57,7 +71,8 @@ def bad_chunks(path: str | Path) -> list[int]:
 def _read(arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
     """Return the checksum of what is on disk, None where that cannot be decoded."""
     try:
-        return checksum({name: np.asarray(array[rows]) for name, array in arrays.items()})
+        orders = {name: order for name, array in arrays.items() if (order := order_of(array))}
+        return checksum({name: np.asarray(array[rows]) for name, array in arrays.items()}, orders)
     except (OSError, ValueError, RuntimeError, TypeError):
         # what the codecs make of bytes that are not theirs
         return None
@@ -66,6 +81,12 @@ def _read(arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
 def rows_of(trials: int, chunk_trials: int, chunk: int) -> slice:
     """Return the trials of a chunk; the last may have fewer."""
     return slice(chunk * chunk_trials, min((chunk + 1) * chunk_trials, trials))
+
+
+def order_of(array: zarr.Array[Any]) -> tuple[int, ...] | None:
+    """Return the order in which an array's axes lie on disk, None for the usual one."""
+    return next((codec.order for codec in array.filters if isinstance(codec, TransposeCodec)),
+                None)
 
 
 def array_at(group: zarr.Group, path: str) -> zarr.Array[Any]:

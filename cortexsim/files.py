@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,42 @@ def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, li
                 continue
             raise RecordingError(f"{folder}: this folder cannot be made ({problem.strerror}); "
                                  "name another one with --out") from None
+
+
+class Claim:
+    """A folder that this process has for itself; the system lets go of it if the process dies.
+
+    Parameters
+    ----------
+    folder
+        Is there already.
+
+    Raises
+    ------
+    RecordingError
+        If another process has it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._place: int | None = None
+        if sys.platform == "win32":
+            return  # folders cannot be locked there
+        import fcntl
+
+        # the folder itself is locked: nothing is left in it or beside it
+        self._place = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise RecordingError(f"{folder}: another process is at work on it; wait until it is "
+                                 "done, or stop it") from None
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._place is not None:
+            os.close(self._place)
+            self._place = None
 
 
 def write(path: Path, data: bytes | str, kind: str | None = None) -> None:

@@ -7,7 +7,7 @@ at the root, one group per area. Nothing here imports torch.
 from __future__ import annotations
 
 #: Increased when a reader of older recordings would go wrong.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 TRIAL, TIME, CLASS = "trial", "time", "class"
 CHANNEL, ROW, COLUMN, UNIT = "channel", "y", "x", "unit"
@@ -20,13 +20,17 @@ SCORES, SHOWN, DONE = "scores", "shown", "done"
 ASKED, SHOWN_LABEL, ASKED_LABEL = "asked", "shown_label", "asked_label"
 #: Of an area; the last is its timeline, the root mean square over all its units.
 ACTIVATION, POPULATED, RMS = "activation", "populated", "rms"
+#: Numbers of an area that are kept on request, each over all its units: the mean, the L2 norm,
+#: how sparse it is, and the L2 distance to its activity one step before.
+MEAN, NORM, SPARSENESS, DISTANCE = "mean", "norm", "sparseness", "distance"
+SUMMARIES = (MEAN, NORM, SPARSENESS, DISTANCE)
 CHUNK = "chunk"
 
 #: Names an area, a factor or a data set may not take, since a recording uses them.
 RESERVED = frozenset(
     {TRIAL, TIME, CLASS, CHANNEL, ROW, COLUMN, UNIT, STEP, STIMULUS, LABEL,
      CONDITION, SCORES, SHOWN, DONE, ACTIVATION, POPULATED, RMS, CHUNK,
-     ASKED, SHOWN_LABEL, ASKED_LABEL}
+     ASKED, SHOWN_LABEL, ASKED_LABEL, *SUMMARIES}
 )
 
 #: Columns of the tables of results that stand beside a factor's; no factor may bear their names.
@@ -41,6 +45,8 @@ INPUT_MEAN, INPUT_SCALE = 0.5, 0.25
 
 #: What an index shows when nothing is on.
 NOTHING = "nothing"
+#: The recording in the folder of a run.
+RECORDING = "recording.zarr"
 #: The level of a factor that stands for nothing, as a mask that is not there.
 NONE = "none"
 #: The factor that counts the runs of each condition, and the condition that has no factors.

@@ -49,7 +49,7 @@ class PreNet(Module):
     def forward(self, frame: Tensor, normalize: Callable[[Tensor, list[str], int], Tensor],
                 layers: int | None = None) -> Tensor:
         """Return the drive of images, or what is there after so many convolutions."""
-        x = torch.addcmul(self.offset, frame, self.factor) if self.own_range else frame
+        x = self.scaled(frame)
         for k, weight in enumerate(self.weights[:layers], start=1):
             x = x if k == 1 else F.relu(normalize(x, [f"pre_net:{k}"], 0))
             x = resample(x, weight, self.stride if k == len(self.weights) else (1, 1))
@@ -58,6 +58,10 @@ class PreNet(Module):
         if layers is None and self.pool > 1:
             x = F.max_pool2d(x, 3, self.pool, padding=1)
         return x
+
+    def scaled(self, frame: Tensor) -> Tensor:
+        """Return images in the range of pixels that the weights were trained with."""
+        return torch.addcmul(self.offset, frame, self.factor) if self.own_range else frame
 
     def sites(self) -> dict[str, int]:
         """Return the sites of normalization and their channels."""

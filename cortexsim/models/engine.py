@@ -16,7 +16,7 @@ The first two are for transitions that normalize before they convolve (``brc``,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .network import Network
 
 State = dict[str, Tensor]
+
+#: Takes a state, a step and the connections that fire; see :func:`transitions`.
+Arrivals = Callable[[State, int, Sequence[Connection]], dict[str, list[Tensor]]]
 
 #: Bytes of activity above which joining costs a processor more than one wide convolution saves.
 LARGE = 4_000_000
@@ -61,9 +64,31 @@ def activate(graph: AreaGraph, area: str, x: Tensor) -> Tensor:
 def add(tensors: Sequence[Tensor]) -> Tensor:
     """Sum in the order given."""
     total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
+    for k, tensor in enumerate(tensors[1:]):
+        # the first sum is new, so that the next ones may go into it
+        total = total.add_(tensor) if k and not torch.is_grad_enabled() else total + tensor
     return total
+
+
+def step(graph: AreaGraph, arrivals: Arrivals, state: State, s: int, drive: Tensor | None,
+         areas: Collection[str] | None) -> State:
+    """Take the state from index s-1 to index s, by what is to be summed in each area.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    arrivals
+        What connections hand on.
+    state, s, drive, areas
+        As in :meth:`Network.step`.
+    """
+    wanted = frozenset(graph.names if areas is None else areas)
+    sums = arrivals(state, s, plan(graph, s, frozenset(state), wanted))
+    first = graph.first.name
+    if drive is not None and first in wanted:
+        sums.setdefault(first, []).append(drive)
+    return {area: activate(graph, area, add(sums[area])) for area in graph.names if area in sums}
 
 
 def transitions(network: Network, state: State, s: int,
@@ -111,7 +136,7 @@ def transitions(network: Network, state: State, s: int,
     for layer in range(2, max((c.layers for c in inputs), default=2)):
         inputs = {c: middle_layer(network, x, c, layer, s) if layer < c.layers else x
                   for c, x in inputs.items()}
-    for group in _last_groups(graph, tuple(inputs)):
+    for group in last_groups(graph, tuple(inputs)):
         sums.setdefault(group[0].target, []).extend(_last_layers(network, inputs, group, s))
     return sums
 
@@ -172,7 +197,7 @@ def first_layers(
     fold = not network.training if fold is None else fold
     direct: dict[str, list[Tensor]] = {}
     inputs: dict[Connection, Tensor] = {}
-    for group in _groups(network.graph, tuple(firing)):
+    for group in first_groups(network.graph, tuple(firing)):
         up = is_deconvolution(network.graph, group[0])
         outputs = 1 if up else 0
         weights = [network.weight(c, 1, s) for c in group]
@@ -241,7 +266,7 @@ def _last_layers(network: Network, inputs: dict[Connection, Tensor], group: list
 
 
 @lru_cache(maxsize=4096)
-def _groups(graph: AreaGraph, firing: tuple[Connection, ...]) -> list[list[Connection]]:
+def first_groups(graph: AreaGraph, firing: tuple[Connection, ...]) -> list[list[Connection]]:
     """Group normalized connections whose first layers are one wider convolution."""
     groups: dict[tuple[object, ...], list[Connection]] = {}
     for c in firing:
@@ -253,7 +278,7 @@ def _groups(graph: AreaGraph, firing: tuple[Connection, ...]) -> list[list[Conne
 
 
 @lru_cache(maxsize=4096)
-def _last_groups(graph: AreaGraph, connections: tuple[Connection, ...]) -> list[list[Connection]]:
+def last_groups(graph: AreaGraph, connections: tuple[Connection, ...]) -> list[list[Connection]]:
     """Group connections whose last layers are one convolution over their joined inputs."""
     groups: dict[tuple[object, ...], list[Connection]] = {}
     for c in connections:

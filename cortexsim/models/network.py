@@ -154,16 +154,9 @@ class Network(nn.Module):
         dict
             The new state; the old one is not changed.
         """
-        wanted = frozenset(self.graph.names if areas is None else areas)
         if frame is not None:
             drive = self.drive(frame)
-        firing = engine.plan(self.graph, s, frozenset(state), wanted)
-        sums = self.arrivals(state, s, firing)
-        first = self.graph.first.name
-        if drive is not None and first in wanted:
-            sums.setdefault(first, []).append(drive)
-        return {area: engine.activate(self.graph, area, engine.add(sums[area]))
-                for area in self.graph.names if area in sums}
+        return engine.step(self.graph, self.arrivals, state, s, drive, areas)
 
     def arrivals(self, state: State, s: int,
                  firing: Sequence[Connection]) -> dict[str, list[Tensor]]:
@@ -205,9 +198,7 @@ class Network(nn.Module):
         GraphError
             If the images do not fit the graph.
         """
-        if not self.graph.takes(frame.shape[1:]):
-            raise GraphError(f"the network takes images of shape {list(self.graph.image)} "
-                             f"(channels, height, width), got {list(frame.shape[1:])}")
+        self.check_images(frame)
         result: Tensor = self.pre_net(frame, self.normalize, layers)
         return result
 
@@ -219,21 +210,14 @@ class Network(nn.Module):
         GraphError
             If the last area is empty.
         """
-        last = self.graph.last.name
-        if last not in state:
-            times = ", ".join(map(str, self.graph.readout_times(t + 10)))
-            raise GraphError(
-                f"{last} is empty at t = {t}; with {self.graph.input} input it can be read at "
-                f"{times}"
-            )
-        x, net = state[last], self.post_net
+        self.check_readable(state, t)
+        x, net = state[self.graph.last.name], self.post_net
         if not net.normalize:
             pass
         elif self.training:
             x = narrow.batch_norm(x, net.scale, net.shift, EPSILON)
         else:
-            scale, shift = self.statistics.scale_shift(last, t)
-            x = _affine(x, net.scale * scale, net.scale * shift + net.shift)
+            x = _affine(x, *self.readout_scale_shift(t))
         pooled = (F.relu(x) if net.normalize else x).mean(dim=(2, 3))
         if self.training:
             return F.linear(pooled, net.weight, net.bias)
@@ -281,7 +265,28 @@ class Network(nn.Module):
             graph.normalization.scale_shift == "time-specific" and self.beyond == "error")
         return self.steps if ends else math.inf
 
-    # --- what the engine and calibration call
+    # --- what the engine, runners and calibration call
+
+    def check_images(self, frame: Tensor) -> None:
+        """Raise a GraphError if images do not fit the graph."""
+        if not self.graph.takes(frame.shape[1:]):
+            raise GraphError(f"the network takes images of shape {list(self.graph.image)} "
+                             f"(channels, height, width), got {list(frame.shape[1:])}")
+
+    def check_readable(self, state: State, t: int) -> None:
+        """Raise a GraphError if the last area is empty at index t."""
+        last = self.graph.last.name
+        if last not in state:
+            times = ", ".join(map(str, self.graph.readout_times(t + 10)))
+            raise GraphError(
+                f"{last} is empty at t = {t}; with {self.graph.input} input it can be read at "
+                f"{times}"
+            )
+
+    def readout_scale_shift(self, t: int) -> tuple[Tensor, Tensor]:
+        """Return the post-net's normalization at index t, its learned scale and shift included."""
+        scale, shift = self.statistics.scale_shift(self.graph.last.name, t)
+        return self.post_net.scale * scale, self.post_net.scale * shift + self.post_net.shift
 
     def weight(self, connection: Connection, layer: int, s: int) -> Tensor:
         """Return the weight of a layer at a step (layer 0 is the linear shortcut).

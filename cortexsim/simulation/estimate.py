@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,8 +13,9 @@ import torch
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
-from .loop import keep, running
-from .plan import Plan, prepare
+from .keep import Keep
+from .loop import running
+from .plan import Plan, activity_bytes, prepare
 from .record import Record
 from .walk import walk
 
@@ -21,9 +23,6 @@ from .walk import walk
 _SAMPLE = 8
 #: What compressing and writing manages, about.
 _BYTES_PER_SECOND = 100e6
-#: Copies of a batch's activity that are alive within a step, about: normalized
-#: input, wider output of joined convolutions, sums.
-_COPIES = 8
 #: A Python process with torch, where the system does not say.
 _PROCESS_BYTES = 450 * 10**6
 
@@ -38,6 +37,9 @@ class Estimate:
         How many; trials are the product of the other two.
     steps
         Steps of one trial.
+    computed, apart
+        Steps to compute for one stimulus in all its conditions, and what they would be if
+        conditions did not share what is the same in them.
     bytes_on_disk
         Before compression.
     peak_memory_bytes
@@ -50,15 +52,19 @@ class Estimate:
     stimuli: int
     conditions: int
     steps: int
+    computed: int
+    apart: int
     bytes_on_disk: int
     peak_memory_bytes: int
     seconds: float
 
     def __str__(self) -> str:
-        """Say it in four lines."""
+        """Say it in five lines."""
         return (
             f"trials     {self.trials:,d} ({self.stimuli:,d} stimuli x {self.conditions} "
             f"conditions), {self.steps} steps each\n"
+            f"steps      {self.computed:,d} computed for a stimulus in place of {self.apart:,d}: "
+            "conditions share what is the same\n"
             f"disk       {self.bytes_on_disk / 1e6:,.1f} MB before compression\n"
             f"memory     {self.peak_memory_bytes / 1e6:,.0f} MB at the peak, about\n"
             f"time       {self.seconds:,.0f} s, about, on this machine as busy as it is now"
@@ -69,6 +75,7 @@ def estimate(
     network: Network, protocol: Protocol, images: Dataset, *, record: Record | None = None,
     seed: int = 0, trials: int | None = None, device: str | torch.device | None = None,
     precision: str = "float32", microbatch: int | None = None,
+    sources: Mapping[str, Dataset] | None = None,
 ) -> Estimate:
     """Say what :func:`simulate` would take; its parameters mean the same.
 
@@ -81,13 +88,13 @@ def estimate(
     """
     plan = prepare(
         network, protocol, images, record=record, seed=seed, trials=trials,
-        device=device, precision=precision, microbatch=microbatch,
+        device=device, precision=precision, microbatch=microbatch, sources=sources,
     )
     layout = plan.layout
     batches = layout.chunks * (layout.microbatch + layout.microbatch % 2)
     return Estimate(
         layout.trials, layout.stimuli, layout.conditions, layout.indices[-1],
-        layout.bytes_on_disk, _peak_memory(plan),
+        plan.tree.steps, plan.tree.steps_apart, layout.bytes_on_disk, _peak_memory(plan),
         batches * _seconds_per_stimulus(plan) + layout.bytes_on_disk / _BYTES_PER_SECOND,
     )
 
@@ -98,7 +105,7 @@ def _seconds_per_stimulus(plan: Plan) -> float:
     longest = plan.tree.alone(lengths.index(max(lengths)))
     if not longest.steps:
         return 0.0
-    alone, batch = replace(plan, tree=longest), plan.batch(0)[:_SAMPLE]
+    alone, batch = replace(plan, tree=longest), plan.batch(plan.stimuli(0)[:_SAMPLE], _SAMPLE)
     with running(plan):
         _run(alone, batch)  # the first run warms caches and is not timed
         begun = time.perf_counter()
@@ -108,21 +115,21 @@ def _seconds_per_stimulus(plan: Plan) -> float:
 
 
 def _run(plan: Plan, batch: list[int]) -> None:
-    for _ in walk(plan, batch, keep):
+    for _ in walk(plan, batch, Keep(plan.layout, plan.device)):
         pass
 
 
 def _peak_memory(plan: Plan) -> int:
     layout = plan.layout
     graph = plan.network.graph.for_image(*plan.images.images.shape[2:])
-    # a chunk's buffers; beside them the largest of its arrays, copied and compressed
-    largest = 2 * max(spec.trial_bytes for spec in layout.arrays.values()) * layout.chunk_trials
-    # one condition's kept values, before they go to the buffers, and stacked
-    waiting = 2 * layout.chunk_bytes // layout.conditions
-    units = sum(math.prod(area.shape) for area in graph.areas)
-    alive = _COPIES + plan.tree.waiting
-    activity = 4 * units * (layout.microbatch + layout.microbatch % 2) * alive
-    return _process_bytes() + layout.chunk_bytes + largest + waiting + activity
+    # of the chunk that is computed and of the one that is written
+    buffers = min(2, layout.chunks) * layout.chunk_bytes
+    # whole maps of the longest segment, before they go to the buffers
+    steps = max((len(segment.moments) for segment in plan.tree.segments()), default=0)
+    units = sum(math.prod(area.shape) for area in layout.areas)
+    waiting = 4 * units * steps if layout.record.reduce == "none" else 0
+    stimuli = layout.microbatch + layout.microbatch % 2
+    return _process_bytes() + buffers + stimuli * (waiting + activity_bytes(graph, plan.tree))
 
 
 def _process_bytes() -> int:

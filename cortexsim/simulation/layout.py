@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from .. import schema
 from ..graph import Area
+from ..stimuli.protocol import Condition
 from .record import Record, sample_units
 
 #: Variable-length text, which is what xarray reads without a warning.
 TEXT = np.dtypes.StringDType()
-#: Stimuli in a batch unless told otherwise.
-MICROBATCH = 32
-#: A chunk's buffers should stay below this.
-CHUNK_BYTES = 256 * 2**20
+#: How whole maps lie in memory and on disk: as convolutions leave them, so that recording
+#: them moves nothing.
+CHANNELS_LAST = (0, 1, 3, 4, 2)
 
 Coords = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
@@ -41,12 +41,26 @@ class Spec:
         Type of the values.
     fill
         What a chunk that was never written reads as.
+    order
+        The order in which the axes lie in memory and on disk, ``trial`` first; None for
+        that of `dims`.
     """
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fill: Any
+    order: tuple[int, ...] | None = None
+
+    @property
+    def lying(self) -> tuple[int, ...]:
+        """Sizes of the dims after ``trial``, in the order in which they lie in memory."""
+        order = self.order or range(len(self.dims))
+        return tuple(self.shape[axis - 1] for axis in order if axis)
+
+    def logical(self, lying: NDArray[Any]) -> NDArray[Any]:
+        """Return an array with its axes in the order of `dims`, nothing being moved."""
+        return lying if self.order is None else lying.transpose(np.argsort(self.order))
 
     @property
     def trial_bytes(self) -> int:
@@ -77,8 +91,8 @@ class Layout:
     seed
         Of the sampled units.
     others
-        Whether other images than the target are shown, so that what is on, and what is to be
-        named, has a class of its own at each index.
+        Whether other images than the target are shown, or anything but the target is asked,
+        so that what is on, and what is to be named, has a class of its own at each index.
     """
 
     areas: tuple[Area, ...]
@@ -132,11 +146,15 @@ class Layout:
             found |= {schema.ASKED: found[schema.SHOWN], schema.SHOWN_LABEL: label,
                       schema.ASKED_LABEL: label}
         for area in self.areas:
-            dims, shape = self._kept(area)
             at = f"{area.name}/"
-            found[at + schema.ACTIVATION] = Spec((*leading, *dims), (count, *shape), number, np.nan)
+            if self.record.reduce != "summary":
+                dims, shape = self._kept(area)
+                found[at + schema.ACTIVATION] = Spec(
+                    (*leading, *dims), (count, *shape), np.dtype(self.record.dtype), np.nan,
+                    CHANNELS_LAST if len(shape) == 3 else None)
             found[at + schema.POPULATED] = Spec(leading, (count,), yes, False)
-            found[at + schema.RMS] = Spec(leading, (count,), number, np.nan)
+            for name in (schema.RMS, *self.record.numbers):
+                found[at + name] = Spec(leading, (count,), number, np.nan)
         return found
 
     @property
@@ -160,13 +178,6 @@ class Layout:
         for area in self.areas:
             yield area.name, {**self.coords, **self._area_coords(area)}
 
-    def buffers(self) -> dict[str, NDArray[Any]]:
-        """Return empty buffers for one chunk, by path."""
-        return {
-            path: np.full((self.chunk_trials, *spec.shape), spec.fill, spec.dtype)
-            for path, spec in self.arrays.items()
-        }
-
     def _kept(self, area: Area) -> tuple[tuple[str, ...], tuple[int, ...]]:
         if area.name in self.units:
             return (schema.UNIT,), (len(self.units[area.name]),)
@@ -175,6 +186,8 @@ class Layout:
         return (schema.CHANNEL, schema.ROW, schema.COLUMN), area.shape
 
     def _area_coords(self, area: Area) -> Coords:
+        if self.record.reduce == "summary":
+            return {}
         dims, shape = self._kept(area)
         own: Coords = {
             dim: ((dim,), np.arange(size)) for dim, size in zip(dims, shape, strict=True)
@@ -186,56 +199,38 @@ class Layout:
         return own
 
 
-def fitting_microbatch(wanted: int | None, stimuli: int, stimulus_bytes: int) -> int:
-    """Choose how many stimuli a chunk has.
-
-    Parameters
-    ----------
-    wanted
-        The user's choice, taken as it is; ``None`` to choose.
-    stimuli
-        How many there are.
-    stimulus_bytes
-        What one stimulus in all its conditions takes in the buffers.
-    """
-    if wanted is not None:
-        return min(wanted, stimuli)
-    most = min(MICROBATCH, max(1, CHUNK_BYTES // stimulus_bytes))
-    # batches of one size, so that little of the last one is padding
-    return -(-stimuli // -(-stimuli // most))
-
-
 def trial_coords(
-    ids: Sequence[str], labels: NDArray[np.int64], conditions: Sequence[str],
-    factors: Sequence[Mapping[str, Any]],
+    ids: Sequence[str], labels: NDArray[np.int64], conditions: Sequence[Condition],
 ) -> Coords:
     """Return the coordinates along trials, stimulus-major.
 
     Parameters
     ----------
     ids, labels
-        Name and class index of every stimulus.
+        Name and class index of every stimulus. Where a condition asks nothing, the label is -1.
     conditions
-        Name of every condition.
-    factors
-        Every condition's levels: factor to level.
+        A level of a factor that a condition lacks is NaN among numbers and ``none`` among words.
     """
     count = len(conditions)
 
     def along(values: Any, dtype: Any = None) -> tuple[tuple[str, ...], NDArray[Any]]:
         return (schema.TRIAL,), np.tile(np.array(values, dtype=dtype), len(ids))
 
+    asks = np.array([{*one.asked} != {schema.NOTHING} for one in conditions])
+    label = np.where(asks, np.asarray(labels, dtype=np.int64)[:, None], -1)
     found: Coords = {
         schema.TRIAL: ((schema.TRIAL,), np.arange(len(ids) * count)),
         schema.STIMULUS: ((schema.TRIAL,), np.repeat(text(ids), count)),
-        schema.LABEL: ((schema.TRIAL,), np.repeat(np.asarray(labels, dtype=np.int64), count)),
-        schema.CONDITION: along(conditions, TEXT),
+        schema.LABEL: ((schema.TRIAL,), label.reshape(-1)),
+        schema.CONDITION: along([one.name for one in conditions], TEXT),
     }
-    for name in dict.fromkeys(key for levels in factors for key in levels):
-        levels: list[Any] = [each.get(name) for each in factors]
-        numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in levels)
+    for name in dict.fromkeys(key for one in conditions for key in one.factors):
+        levels = [one.factors.get(name) for one in conditions]
+        given = [level for level in levels if level is not None]
+        numbers = all(isinstance(level, int | float) for level in given)
         found[name] = along(
-            [float(x) for x in levels] if numbers else [_text(x) for x in levels],
+            [np.nan if level is None else level for level in levels] if numbers
+            else [schema.NONE if level is None else str(level) for level in levels],
             np.float64 if numbers else TEXT,
         )
     return found
@@ -245,6 +240,3 @@ def text(values: Sequence[str]) -> NDArray[Any]:
     """Return names as an array of variable-length text."""
     return np.array(list(values), dtype=TEXT)
 
-
-def _text(level: object) -> str:
-    return "none" if level is None else str(level)

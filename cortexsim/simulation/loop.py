@@ -1,30 +1,36 @@
-"""The time loop: one batch of stimuli through every condition, chunk after chunk."""
+"""The run: chunk after chunk of stimuli through every condition, and into the recording."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import xarray as xr
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
-from .. import devices, files, schema
-from ..models.engine import State
+from .. import checksums, devices, files, schema
+from ..errors import Interrupted, SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
+from . import memory
+from . import resume as resuming
+from .buffers import Buffers, Chunk
 from .course import Course
+from .keep import Keep
 from .layout import text
 from .origin import describe
 from .plan import Plan, prepare
 from .record import Record
-from .recorder import Recorder, check_space
+from .recorder import COMPLETE, Recorder, check_range, check_space, laid_out
 from .walk import walk
+from .writer import Writer
 
 
 def simulate(
@@ -39,8 +45,10 @@ def simulate(
     device: str | torch.device | None = None,
     precision: str = "float32",
     microbatch: int | None = None,
+    sources: Mapping[str, Dataset] | None = None,
     provenance: Mapping[str, Any] | None = None,
     progress: bool = True,
+    resume: bool = False,
 ) -> xr.DataTree:
     """Run a network through a protocol and record it.
 
@@ -72,13 +80,20 @@ def simulate(
         ``"float32"`` or ``"bf16"`` (mixed).
     microbatch
         Stimuli in a batch, and with their conditions the trials of a chunk; by
-        default 32, or fewer where a chunk would grow large. In float32 on one
-        CPU it does not change a bit of the result.
+        default what memory allows, at most 32 on a CPU and 256 on a GPU. In float32 on
+        one CPU it does not change a bit of the result. Where memory does not suffice
+        after all, batches get smaller as the run goes on, and chunks stay.
+    sources
+        The protocol's further sources of images, by name.
     provenance
         Further attributes of the recording: ``command`` and what else is worth
         keeping; plain JSON.
     progress
         Show a progress bar, if on a terminal.
+    resume
+        Go on with the recording `out`, which was stopped or killed: everything else must
+        be as it was; `device` and `microbatch` are the recording's unless given. Ends in
+        the same bits on the same kind of processor. What is on disk is checked and kept.
 
     Returns
     -------
@@ -89,92 +104,202 @@ def simulate(
     ------
     CortexSimError
         If the parts do not fit each other, the folder exists, the disk is
-        full, or activity is no longer finite.
+        full, activity is no longer finite, or memory does not suffice for two stimuli.
+    Interrupted
+        In place of a KeyboardInterrupt, with how to go on.
     """
+    begun = None
+    if resume:
+        if out is None:
+            raise SimulationError("to go on with a recording, say which: give its folder as 'out'")
+        out = resuming.store(out)
+        begun = resuming.read(out)
+        if begun[COMPLETE]:
+            return xr.open_datatree(out, engine="zarr")
+        device, microbatch = device or begun["device"], begun["microbatch"]
     plan = prepare(
         network, protocol, images, record=record, seed=seed, trials=trials,
-        device=device, precision=precision, microbatch=microbatch,
+        device=device, precision=precision, microbatch=microbatch, sources=sources,
     )
-    files.check_free(out)
-    stem = f"runs/{protocol.name}"
-    check_space(Path(stem if out is None else out), plan.layout.bytes_on_disk)
     attrs = describe(plan, protocol, provenance or {})
-    bar = tqdm(total=plan.layout.trials, unit="trial", disable=None if progress else True)
-    with bar, running(plan):
-        recorder = None
-        for chunk, values in enumerate(chunks(plan)):
-            if recorder is None:
-                # only now, so that what fails at once leaves nothing behind
-                place = files.make_folder(out, stem, ".zarr")
-                recorder = Recorder(place, plan.layout, attrs)
-            recorder.write(chunk, values)
-            bar.update(min(plan.layout.chunk_trials, plan.layout.trials - bar.n))
-        assert recorder is not None, "a plan has one stimulus or more"
-        recorder.finish()
-    return xr.open_datatree(recorder.path, engine="zarr")
+    if begun is not None:
+        assert out is not None
+        resuming.check(Path(out), begun, attrs, plan.layout.trials)
+    else:
+        files.check_free(out)
+        check_space(Path(f"runs/{protocol.name}" if out is None else out),
+                    plan.layout.bytes_on_disk)
+    run = _Run(plan, attrs, out, f"runs/{protocol.name}")
+    try:
+        if begun is not None:
+            run.go_on()
+        run.record(progress)
+    except KeyboardInterrupt:
+        raise Interrupted(run.stopped()) from None
+    finally:
+        run.close()
+    return xr.open_datatree(run.path, engine="zarr")
 
 
-def chunks(plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
-    """Compute chunk after chunk, in buffers that are used again.
+class _Run:
+    """One run of a plan into one store.
 
-    Yields
-    ------
-    dict
-        Path of every array in the store to its values, shape (trials of a whole
-        chunk, ...); trials past the end hold nothing of meaning.
+    Parameters
+    ----------
+    plan
+        What to run.
+    attrs
+        Attributes of the recording.
+    out, stem
+        Where it goes, or what a free place is called by.
     """
-    buffers, conditions = plan.layout.buffers(), len(plan.courses)
-    arrays, size = plan.layout.arrays, plan.layout.microbatch
-    for chunk in range(plan.layout.chunks):
-        batch = plan.batch(chunk)
-        for path, values in buffers.items():
-            values[:] = arrays[path].fill
-        for number, course in enumerate(plan.courses):
-            for path, known in _known(plan, course, batch[:size]).items():
-                buffers[path][number::conditions] = known
-        for segment, kept in walk(plan, batch, keep):
-            for path, pairs in kept.items():
-                positions, tensors = zip(*pairs, strict=True)
-                # stacked first: one transfer for all indices
-                stacked = torch.stack(tensors, dim=1)[:size].cpu().numpy()
-                for number in segment.conditions:
-                    buffers[path][number::conditions][:, list(positions)] = stacked
-        yield buffers
+
+    def __init__(self, plan: Plan, attrs: Mapping[str, Any], out: str | Path | None,
+                 stem: str) -> None:
+        self.plan, self.attrs, self.out, self.stem = plan, attrs, out, stem
+        self.recorder: Recorder | None = None
+        self.todo = list(range(plan.layout.chunks))
+
+    @property
+    def path(self) -> Path:
+        """Where the recording is."""
+        assert self.recorder is not None, "a plan has one stimulus or more"
+        return self.recorder.path
+
+    def go_on(self) -> None:
+        """Take up the store that is there, and keep what in it is whole."""
+        assert self.out is not None
+        there, path = laid_out(Path(self.out)), Path(self.out)
+        self.recorder = Recorder(path, self.plan.layout, self.attrs,
+                                 resumed=resuming.going_on_with(self.attrs))
+        if there:
+            self.todo = checksums.bad_chunks(path)
+
+    def record(self, progress: bool) -> None:
+        """Compute and write all that is missing; then mark the recording complete."""
+        plan, layout = self.plan, self.plan.layout
+        per_chunk = [checksums.rows_of(layout.trials, layout.chunk_trials, k) for k in self.todo]
+        left = sum(rows.stop - rows.start for rows in per_chunk)
+        bar = tqdm(total=layout.trials, initial=layout.trials - left, unit="trial",
+                   disable=None if progress else True)
+        with bar, running(plan), Writer() as writer:
+            batches = Batches(plan)
+            for chunk, rows in zip(self.todo, per_chunk, strict=True):
+                buffers = batches.compute(chunk)
+                if self.recorder is None:
+                    # only now, so that what fails at once leaves nothing behind
+                    buffers.wait()
+                    check_range(layout, buffers.values)
+                    place = files.make_folder(self.out, self.stem, ".zarr")
+                    self.recorder = Recorder(place, layout, self.attrs)
+                writer.submit(partial(_write, self.recorder, chunk, buffers))
+                bar.update(rows.stop - rows.start)
+        assert self.recorder is not None, "a plan has one stimulus or more"
+        self.recorder.finish()
+
+    def stopped(self) -> str:
+        """Say what is left of a run that was interrupted."""
+        if self.recorder is None:
+            return "stopped; nothing was written"
+        return (f"stopped at trial {self.recorder.trials_done} of {self.plan.layout.trials}. "
+                f"Go on with: {self.recorder.going_on}")
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self.recorder is not None:
+            self.recorder.close()
+
+
+def _write(recorder: Recorder, chunk: int, buffers: Buffers) -> None:
+    buffers.wait()
+    recorder.write(chunk, buffers.values)
+
+
+class Batches:
+    """Computes chunks, in batches that get smaller where memory does not suffice.
+
+    Parameters
+    ----------
+    plan
+        What to run; the network is set up for it (:func:`running`).
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.keep = plan, Keep(plan.layout, plan.device)
+        self.size = plan.layout.microbatch
+        try:
+            self.chunk = Chunk(plan.layout, plan.device)
+        except Exception as problem:
+            if not memory.out_of_memory(problem):
+                raise
+            raise SimulationError(
+                f"there is not enough memory for chunks of {self.size} stimuli in "
+                f"{plan.layout.conditions} conditions each ({plan.layout.chunk_bytes / 1e6:,.0f} "
+                "MB, twice): give a smaller --batch, or record fewer areas, units or steps"
+            ) from None
+
+    def compute(self, chunk: int) -> Buffers:
+        """Compute a chunk.
+
+        Returns
+        -------
+        Buffers
+            On a GPU they are filled once they have been waited for. They are used again
+            for the chunk after the next.
+
+        Raises
+        ------
+        SimulationError
+            If activity is no longer finite, or memory does not suffice for two stimuli.
+        """
+        buffers, stimuli = self.chunk.begin(), self.plan.stimuli(chunk)
+        for number, course in enumerate(self.plan.courses):
+            for path, known in _known(self.plan, course, stimuli).items():
+                rows = buffers.values[path][number::len(self.plan.courses)]
+                rows[: len(stimuli)] = known
+        first = 0
+        while first < len(stimuli):
+            part = stimuli[first : first + self.size]
+            if self._fits(part, first):
+                first += len(part)
+            else:
+                # not where the error is at hand: it holds what was computed
+                memory.release()
+        self.chunk.end()
+        return buffers
+
+    def _fits(self, part: Sequence[int], first: int) -> bool:
+        """Compute some stimuli; if memory does not suffice, choose a smaller batch."""
+        try:
+            for segment, kept in walk(self.plan, self.plan.batch(part, self.size), self.keep):
+                self.chunk.put(segment.conditions, kept, first, len(part))
+        except Exception as problem:
+            if not memory.out_of_memory(problem):
+                raise
+            if self.size <= 2:
+                raise SimulationError(
+                    "there is not enough memory, even for two stimuli at a time: end other "
+                    "programs, or choose a smaller network"
+                ) from None
+            smaller = self.size // 2 + self.size // 2 % 2
+            warnings.warn(f"not enough memory for batches of {self.size} stimuli: going on with "
+                          f"{smaller}", stacklevel=2)
+            self.size = smaller
+            return False
+        return True
 
 
 def _known(plan: Plan, course: Course, batch: Sequence[int]) -> dict[str, NDArray[Any]]:
     """Return what is known without the network: what is on, what is to be named, their classes."""
-    shown = [plan.movie.shown(course.condition)[t] for t in plan.layout.indices]
+    condition = course.condition
+    timeline = plan.movie.shown(condition)
+    shown = [timeline[t] for t in plan.layout.indices]
     found: dict[str, NDArray[Any]] = {schema.SHOWN: text(shown)}
     if plan.layout.others:
-        asked = [course.condition.asked[t] for t in plan.layout.indices]
+        asked = [condition.asked[t] for t in plan.layout.indices]
         found[schema.ASKED] = text(asked)
-        found[schema.SHOWN_LABEL] = plan.movie.labels(shown, batch)
-        found[schema.ASKED_LABEL] = plan.movie.labels(asked, batch)
-    return found
-
-
-def keep(plan: Plan, state: State, before: State) -> dict[str, Tensor]:
-    """Reduce the state to what is recorded, shapes (batch, ...)."""
-    found: dict[str, Tensor] = {}
-    for area in plan.layout.areas:
-        if area.name not in state:
-            continue
-        # contiguous, so that sums run in one order whatever the batch
-        x = state[area.name].float().contiguous()
-        units = plan.layout.units.get(area.name)
-        if units is not None:
-            channel, row, column = torch.from_numpy(units.T.copy()).to(x.device)
-            value = x[:, channel, row, column]
-        elif plan.layout.record.reduce == "mean":
-            value = x.mean(dim=(2, 3))
-        else:
-            value = x
-        found[f"{area.name}/{schema.ACTIVATION}"] = value
-        found[f"{area.name}/{schema.RMS}"] = x.square().mean(dim=(2, 3)).mean(dim=1).sqrt()
-        found[f"{area.name}/{schema.POPULATED}"] = torch.ones(
-            len(x), dtype=torch.bool, device=x.device
-        )
+        found[schema.SHOWN_LABEL] = plan.movie.labels(shown, batch, condition.repeat)
+        found[schema.ASKED_LABEL] = plan.movie.labels(asked, batch, condition.repeat)
     return found
 
 
@@ -182,12 +307,9 @@ def keep(plan: Plan, state: State, before: State) -> dict[str, Tensor]:
 def running(plan: Plan) -> Iterator[None]:
     """Set the network up for a run, and its mode back afterwards."""
     was_training = plan.network.training
-    # channels innermost: convolutions are faster so, on CPUs and on GPUs
-    plan.network.to(plan.device).to(memory_format=torch.channels_last)
-    plan.network.eval()
+    plan.network.to(plan.device).eval()
     try:
-        with (torch.inference_mode(), devices.exact(plan.device),
-              devices.autocast(plan.device, plan.precision)):
+        with torch.inference_mode(), devices.exact(plan.device):
             yield
     finally:
         plan.network.train(was_training)

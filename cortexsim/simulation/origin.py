@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 from .. import schema
 from ..models.calibration import statistics_used
 from ..models.network import Network
@@ -25,11 +27,14 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
         "graph": plan.network.graph.to_yaml(),
         "dataset": plan.images.name,
         "split": plan.images.split,
+        "trials": plan.layout.trials,
         "seed": plan.seed,
         "device": str(plan.device),
         "precision": plan.precision,
         "microbatch": plan.layout.microbatch,
         "reduce": plan.layout.record.reduce,
+        "record": _record(plan),
+        "images_sha256": images_sha256(plan),
         "ms_per_step": float(protocol.clock.ms_per_step),
         "arrival_ms": float(protocol.clock.arrival_ms),
         "beyond": plan.network.beyond,
@@ -41,6 +46,33 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance,
     }
+
+
+def _record(plan: Plan) -> dict[str, Any]:
+    """Return what is kept, with names and indices in full."""
+    record = plan.layout.record
+    return {
+        "areas": [area.name for area in plan.layout.areas],
+        "every": record.every,
+        "from_step": record.from_step,
+        "until_step": plan.layout.indices[-1],
+        "reduce": record.reduce,
+        "dtype": record.dtype,
+        "summaries": list(record.numbers),
+    }
+
+
+def images_sha256(plan: Plan) -> str:
+    """Hash the names, labels and pixels of the stimuli, and of all that others are drawn from."""
+    sets = [plan.images]
+    if plan.movie.protocol.drawn:
+        sets += [plan.movie.pool, *plan.movie.sources.values()]
+    digest = hashlib.sha256()
+    for images in sets:
+        digest.update("\n".join(images.ids).encode())
+        digest.update(np.ascontiguousarray(images.labels).data)
+        digest.update(np.ascontiguousarray(images.images).data)
+    return digest.hexdigest()
 
 
 def _network(network: Network) -> dict[str, str]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
 from .. import devices, schema
 from ..errors import SimulationError
+from ..graph import AreaGraph
+from ..models.inference import Runner
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.movie import Movie
+from ..stimuli.movie import check as check_images
 from ..stimuli.protocol import Protocol
 from .checks import check, same_conditions, shut_out
 from .course import Course, plan_courses
-from .layout import Layout, fitting_microbatch, trial_coords
+from .layout import Layout, trial_coords
+from .memory import fitting_batch
 from .record import Record
 from .tree import Tree, grow
+
+#: Copies of a batch's activity that are alive within a step, about: normalized
+#: input, wider output of joined convolutions, sums.
+_COPIES = 8
 
 
 @dataclass(frozen=True)
@@ -57,21 +68,30 @@ class Plan:
         """How each condition runs."""
         return self.tree.courses
 
-    def batch(self, chunk: int) -> list[int]:
-        """Return the stimuli of a chunk, padded to a whole batch by its first one.
+    @cached_property
+    def runner(self) -> Runner:
+        """The network made ready, once for the whole run, on the device by then."""
+        return Runner(self.network, self.precision)
+
+    def stimuli(self, chunk: int) -> range:
+        """Return the stimuli of a chunk."""
+        size = self.layout.microbatch
+        return range(chunk * size, min((chunk + 1) * size, self.layout.stimuli))
+
+    def batch(self, stimuli: Sequence[int], size: int | None = None) -> list[int]:
+        """Return stimuli padded by their first one, to a batch of a chunk's size or another.
 
         An odd batch is never run: the convolutions of one image have other bits, and
         on two threads so have some deconvolutions of 3, 5, 7 or 15 (torch 2.15).
         """
-        size = self.layout.microbatch
-        stimuli = list(range(chunk * size, min((chunk + 1) * size, self.layout.stimuli)))
-        return stimuli + stimuli[:1] * (size + size % 2 - len(stimuli))
+        size = size or self.layout.microbatch
+        return [*stimuli, *[stimuli[0]] * (size + size % 2 - len(stimuli))]
 
 
 def prepare(
     network: Network, protocol: Protocol, images: Dataset, *, record: Record | None, seed: int,
     trials: int | None, device: str | torch.device | None, precision: str,
-    microbatch: int | None,
+    microbatch: int | None, sources: Mapping[str, Dataset] | None = None,
 ) -> Plan:
     """Settle a run and check that it can be done; the parameters are those of `simulate`.
 
@@ -81,17 +101,13 @@ def prepare(
         With what does not fit, and what would.
     """
     if microbatch is not None and microbatch < 1:
-        raise SimulationError(f"a microbatch of {microbatch} stimuli? it must be 1 or more")
+        raise SimulationError(f"a batch of {microbatch} stimuli? it must be 1 or more")
     if seed < 0:
         raise SimulationError(f"a seed cannot be negative, got {seed}")
     where = devices.device(device)
     precision = devices.precision(precision, where)
     _check_images(network, images)
-    if protocol.others >= len(images):
-        raise SimulationError(
-            f"protocol '{protocol.name}' shows {protocol.others} images besides the target, data "
-            f"set '{images.name}' has {len(images)} in all: show fewer"
-        )
+    check_images(protocol, images, sources)
     # with the sizes that areas have for these images
     graph = network.graph.for_image(*images.images.shape[2:])
     conditions = protocol.conditions
@@ -99,19 +115,20 @@ def prepare(
     areas = record.choose_areas(graph.names)
     indices = record.indices(protocol.duration_steps)
     chosen = choose_stimuli(images, len(conditions), trials, seed)
-    movie = Movie(protocol, chosen, seed, graph.input, pool=images)
+    movie = Movie(protocol, chosen, seed, graph.input, pool=images, sources=sources)
     times = range(indices[-1] + 1)
     frames = [[movie.frame_key(condition, t) for t in times] for condition in conditions]
     courses = plan_courses(graph, conditions, frames)
     kept, read = frozenset(indices), frozenset([*areas, graph.last.name])
-    tree = grow(graph, courses, [read if t in kept else () for t in times])
+    # the distance from the state before needs that too
+    also = areas if schema.DISTANCE in record.numbers else ()
+    tree = grow(graph, courses, [read if t in kept else also if t + 1 in kept else ()
+                                 for t in times])
     check(network, protocol, tree, indices)
     late = shut_out(graph, protocol, courses)
     for warning in [*([late] if late else []), *same_conditions(graph, protocol, tree)]:
         warnings.warn(warning, stacklevel=2)
-    coords = trial_coords(
-        chosen.ids, chosen.labels, [c.name for c in conditions], [c.factors for c in conditions]
-    )
+    coords = trial_coords(chosen.ids, chosen.labels, conditions)
     coords[schema.TIME] = (
         (schema.TIME,), np.array([protocol.clock.ms(t) for t in indices], dtype=np.float64)
     )
@@ -120,13 +137,20 @@ def prepare(
     def layout(size: int) -> Layout:
         return Layout(
             tuple(graph.area(name) for name in areas), indices, len(chosen), len(conditions),
-            size, coords, tuple(chosen.classes), record, seed, bool(protocol.others),
+            size, coords, tuple(chosen.classes), record, seed,
+            bool(protocol.drawn) or not protocol.asks_targets_only,
         )
 
-    size = fitting_microbatch(microbatch, len(chosen), layout(1).chunk_bytes)
+    activity = activity_bytes(graph, tree)
+    size = fitting_batch(microbatch, len(chosen), layout(1).chunk_bytes, activity, where)
     return Plan(
         network, movie, chosen, layout(size), tree, seed, where, precision,
     )
+
+
+def activity_bytes(graph: AreaGraph, tree: Tree) -> int:
+    """Return what one stimulus takes while the network runs, about: states in float32."""
+    return 4 * sum(math.prod(area.shape) for area in graph.areas) * (_COPIES + tree.waiting)
 
 
 def choose_stimuli(

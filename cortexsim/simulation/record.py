@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import schema
 from ..errors import SimulationError, unknown
 from ..stimuli.protocol import Protocol
 
 _UNITS = re.compile(r"units:([1-9][0-9]*)")
+DTYPES = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,23 @@ class Record:
     reduce
         ``"mean"`` averages every channel over space, ``"none"`` keeps whole
         maps, ``"units:N"`` keeps N units of every area, drawn from the seed
-        and spread evenly over channels and positions.
+        and spread evenly over channels and positions, ``"summary"`` keeps no
+        activity, only the `summaries` (all of them if none is named).
+    dtype
+        ``"float32"`` or ``"float16"``: the numbers of ``activation``.
+    summaries
+        Numbers that describe a whole area, from :data:`schema.SUMMARIES`; kept in float32
+        beside ``rms``, which is always kept:
+
+        - ``mean`` of all units;
+        - ``norm``, the L2 norm over units, which is ``rms`` times the square root of their
+          number;
+        - ``sparseness`` of the rectified activity r of n units: ``(1 - a) / (1 - 1/n)``, where
+          ``a = (sum(r)/n)**2 / (sum(r**2)/n)`` (Treves & Rolls 1991, Network 2:371; in this
+          form Vinje & Gallant 2000, Science 287:1273); 0 if all units are equally active,
+          1 if one alone is, NaN if none is;
+        - ``distance``, the L2 distance to the activity one step before (whatever `every`
+          says); NaN where the area was empty then.
 
     Raises
     ------
@@ -45,6 +63,8 @@ class Record:
     from_step: int = 0
     until_step: int | None = None
     reduce: str = "mean"
+    dtype: str = "float32"
+    summaries: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be recorded."""
@@ -56,21 +76,32 @@ class Record:
             raise SimulationError(
                 f"record from step {self.from_step} until step {self.until_step}? nothing is left"
             )
-        if self.reduce not in ("mean", "none") and not _UNITS.fullmatch(self.reduce):
-            raise SimulationError(
-                unknown("reduction", self.reduce, ["mean", "none", "units:500"])
-            )
+        known = ["mean", "none", "units:500", "summary"]
+        if self.reduce not in known and not _UNITS.fullmatch(self.reduce):
+            raise SimulationError(unknown("reduction", self.reduce, known))
+        if self.dtype not in DTYPES:
+            raise SimulationError(unknown("type of numbers", self.dtype, DTYPES))
+        for name in self.summaries:
+            if name not in schema.SUMMARIES:
+                raise SimulationError(unknown("summary", name, schema.SUMMARIES))
 
     @classmethod
     def of(cls, protocol: Protocol) -> Record:
         """Return what a protocol's file asks for."""
         asked, kept = protocol.record, protocol.recorded
         areas = None if asked.areas == "all" else tuple(asked.areas)
-        return cls(areas, asked.every, kept[0], kept[-1], asked.reduce)
+        return cls(areas, asked.every, kept[0], kept[-1], asked.reduce, asked.dtype,
+                   tuple(asked.summaries))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The summaries that are kept, in the order of the schema."""
+        every = self.reduce == "summary" and not self.summaries
+        return tuple(name for name in schema.SUMMARIES if every or name in self.summaries)
 
     @property
     def unit_count(self) -> int | None:
-        """How many units to sample per area, ``None`` if all are kept or averaged."""
+        """How many units to sample per area, ``None`` if no units are sampled."""
         match = _UNITS.fullmatch(self.reduce)
         return int(match[1]) if match else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import TransposeCodec
 
 from .. import files, schema
-from ..checksums import NOT_DONE, array_at, bad_chunks, checksum, rows_of
-from ..errors import RecordingError
+from ..checksums import NOT_DONE, array_at, checksum, rows_of
+from ..errors import RecordingError, SimulationError
 from .layout import Coords, Layout
 
-__all__ = ["Recorder", "bad_chunks", "check_space", "checksum"]
-
-COMPLETE = "complete"
+#: Attributes; the last holds what the command line and :mod:`.experiment` need to go on.
+COMPLETE, RESUMED, EXPERIMENT = "complete", "resumed", "experiment"
+METADATA = "zarr.json"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Zarr's word on what the layout needs and xarray reads: nothing for a user to act on.
 _KNOWN_WARNINGS = ("Consolidated metadata", "The data type .* does not have a Zarr V3 spec")
@@ -33,25 +36,46 @@ class Recorder:
     Parameters
     ----------
     path
-        Folder of the store; there already, and empty.
+        Folder of the store; there already, and empty unless `resumed`.
     layout
         What the store holds.
     attrs
         Attributes of the root, plain JSON.
 
+    resumed
+        To go on with what is there: what is added to the list of that name among the
+        attributes. None for a new store.
+
     Raises
     ------
     RecordingError
-        If it cannot be written.
+        If it cannot be written, or another process writes it.
     """
 
-    def __init__(self, path: Path, layout: Layout, attrs: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, layout: Layout, attrs: Mapping[str, Any],
+                 resumed: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.layout = layout
-        with _told(path), warnings.catch_warnings():
+        self.going_on = going_on(path, attrs)
+        self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
+        self._lock = files.Claim(path)
+        with _told(path, self.going_on), warnings.catch_warnings():
             for message in _KNOWN_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
-            self._root = self._lay_out({**attrs, COMPLETE: False})
+            if resumed is None:
+                self._root = self._lay_out({**attrs, COMPLETE: False})
+            else:
+                self._root = self._go_on(resumed)
+
+    def _go_on(self, resumed: Mapping[str, Any]) -> zarr.Group:
+        attrs = json.loads((self.path / METADATA).read_text(encoding="utf-8"))["attributes"]
+        attrs[RESUMED] = [*attrs.get(RESUMED, ()), dict(resumed)]
+        if not laid_out(self.path):
+            for item in self.path.iterdir():
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+            return self._lay_out(attrs)
+        self._rewrite(lambda metadata: metadata.update(attributes=attrs))
+        return zarr.open_group(str(self.path), mode="r+")
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
         root = zarr.create_group(str(self.path), attributes=dict(attrs))
@@ -69,6 +93,9 @@ class Recorder:
                 dtype=spec.dtype,
                 fill_value=spec.fill,
                 dimension_names=spec.dims,
+                filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
+                # activity hardly gets smaller, and compressing it takes longer than computing it
+                compressors=None if path.endswith(schema.ACTIVATION) else "auto",
                 config={"write_empty_chunks": True},
             )
         root.create_array(
@@ -99,16 +126,19 @@ class Recorder:
         ------
         RecordingError
             If the disk is full or fails; the recording stays incomplete.
+        SimulationError
+            If activity is out of the range of the numbers it is kept in.
         """
+        check_range(self.layout, values)
         rows = rows_of(self.layout.trials, self.layout.chunk_trials, chunk)
         kept = {path: values[path][: rows.stop - rows.start] for path in self.layout.arrays}
-        with _told(self.path):
+        with _told(self.path, self.going_on):
             for path, part in kept.items():
                 array_at(self._root, path)[rows] = part
-            array_at(self._root, schema.DONE)[chunk] = checksum(kept)
+            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self._orders)
 
     def finish(self) -> None:
-        """Mark the recording complete, in one move.
+        """Mark the recording complete, in one move, and let go of it.
 
         Raises
         ------
@@ -118,12 +148,25 @@ class Recorder:
         def mark(metadata: dict[str, Any]) -> None:
             metadata["attributes"][COMPLETE] = True
 
-        with _told(self.path):
+        with _told(self.path, self.going_on):
             self._rewrite(mark)
+        self.close()
+
+    @property
+    def trials_done(self) -> int:
+        """How many trials are on disk."""
+        done = np.asarray(array_at(self._root, schema.DONE)[:]) != NOT_DONE
+        layout = self.layout
+        rows = [rows_of(layout.trials, layout.chunk_trials, int(k)) for k in np.flatnonzero(done)]
+        return sum(part.stop - part.start for part in rows)
+
+    def close(self) -> None:
+        """Let go of the store, so that another process can go on with it."""
+        self._lock.close()
 
     def _rewrite(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the root's metadata on disk, in one move."""
-        file = self.path / "zarr.json"
+        file = self.path / METADATA
         metadata = json.loads(file.read_text(encoding="utf-8"))
         change(metadata)
         files.write(file, json.dumps(metadata, indent=2))
@@ -134,6 +177,45 @@ class Recorder:
         members = metadata["consolidated_metadata"]["metadata"]
         ordered = sorted(members, key=lambda path: rank.get(path.split("/")[0], 0))
         metadata["consolidated_metadata"]["metadata"] = {path: members[path] for path in ordered}
+
+
+def laid_out(path: Path) -> bool:
+    """Say whether a store was laid out to the end, which is when its metadata are joined."""
+    metadata = json.loads((path / METADATA).read_text(encoding="utf-8"))
+    members = (metadata.get("consolidated_metadata") or {}).get("metadata", {})
+    return schema.DONE in members
+
+
+def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse activity that float16 cannot hold.
+
+    Parameters
+    ----------
+    layout
+        What is recorded.
+    values
+        Of one chunk, by path.
+
+    Raises
+    ------
+    SimulationError
+        Naming an area and a step.
+    """
+    if layout.record.dtype != "float16":
+        return
+    for area in layout.areas:
+        path = f"{area.name}/{schema.ACTIVATION}"
+        if path not in values:
+            continue
+        # no unit is beyond the norm of all, which is at hand: most often nothing is searched
+        norm = values[f"{area.name}/{schema.RMS}"] * np.sqrt(np.prod(area.shape))
+        for trial, place in np.argwhere(norm > np.finfo(np.float16).max):
+            if np.isinf(values[path][trial, place]).any():
+                raise SimulationError(
+                    f"activity of {area.name} at step {layout.indices[place]} is beyond "
+                    f"{np.finfo(np.float16).max:g}, the largest number of float16: record in "
+                    "float32 (--dtype float32)"
+                )
 
 
 def check_space(path: Path, needed: int) -> None:
@@ -168,17 +250,25 @@ def _write_coords(group: zarr.Group, coords: Coords) -> None:
         )
 
 
+def going_on(path: Path, attrs: Mapping[str, Any]) -> str:
+    """Say what to type to go on with an incomplete recording."""
+    if EXPERIMENT not in attrs:
+        return f"simulate(..., out={str(path)!r}, resume=True)"
+    folder = path.parent if path.name == schema.RECORDING else path
+    return f"cortexsim run --resume {shlex.quote(str(folder))}"
+
+
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, go_on: str = "") -> Iterator[None]:
     """Turn what the disk says into one sentence."""
     try:
         yield
     except OSError as problem:
         if problem.errno in _FULL:
             raise RecordingError(
-                f"the disk is full: {path} is incomplete and of no use; remove it, make room or "
-                "record fewer areas, units, steps or trials, and run again"
+                f"the disk is full: {path} is incomplete; make room and go on with: {go_on}"
             ) from problem
         raise RecordingError(
-            f"{path} cannot be written ({problem.strerror or problem}); what is there is incomplete"
+            f"{path} cannot be written ({problem.strerror or problem}); what is there is "
+            f"incomplete; go on with: {go_on}"
         ) from problem

@@ -27,7 +27,7 @@ from .tree import Moment, Segment
 #: Kept values of one segment: path in the store to (position in time, values) pairs.
 Kept = dict[str, list[tuple[int, Tensor]]]
 #: Reduces a state, and the one before it, to what is recorded, shapes (batch, ...).
-Keep = Callable[[Plan, State, State], dict[str, Tensor]]
+Keep = Callable[[State, State], dict[str, Tensor]]
 #: Target to what is to be summed there.
 Arrivals = Mapping[str, Sequence[Tensor]]
 #: Index of arrival to what delayed connections sent.
@@ -100,9 +100,11 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
             shared = {}  # what siblings wait for is in their own branches
             before, state = state, stepper.settle(moment, condition, arrived, state, held)
             held = _hold(moment, state, held)
-            sums += [(area, moment.index, x.sum()) for area, x in state.items()]
+            # finite if and only if all of it is, at an eighth of the cost of asking each value;
+            # in float64 the sum itself cannot overflow
+            sums += [(area, moment.index, x.sum(dtype=torch.float64)) for area, x in state.items()]
             if moment.index in positions:
-                values = keep(plan, state, before)
+                values = keep(state, before)
                 if last in state:
                     values[schema.SCORES] = stepper.runner.readout(state, moment.step).float()
                 for path, value in values.items():
@@ -119,7 +121,7 @@ class _Stepper:
 
     def __init__(self, plan: Plan, batch: Sequence[int]) -> None:
         self.plan, self.batch = plan, batch
-        self.runner: Runner = plan.network
+        self.runner: Runner = plan.runner
         self.graph = plan.tree.graph
         self._drives: dict[Hashable, Tensor] = {}
         self._left = Counter(plan.tree.uses)
@@ -226,7 +228,7 @@ def _check_finite(sums: Sequence[tuple[str, int, Tensor]], condition: Condition)
     if not sums:
         return
     # asked once per segment: every question makes a GPU wait
-    good = torch.stack([x.float() for _, _, x in sums]).isfinite().tolist()
+    good = torch.stack([total for _, _, total in sums]).isfinite().tolist()
     for (area, t, _), yes in zip(sums, good, strict=True):
         if not yes:
             raise SimulationError(

@@ -9,7 +9,8 @@ from cortexsim.errors import CheckpointError, SimulationError
 from cortexsim.graph import AreaGraph, Normalization
 from cortexsim.models import Network, calibrate
 from cortexsim.simulation import Record, simulate
-from cortexsim.simulation.loop import keep, running
+from cortexsim.simulation.keep import Keep
+from cortexsim.simulation.loop import running
 from cortexsim.simulation.plan import prepare
 from cortexsim.simulation.walk import walk
 from cortexsim.stimuli.datasets import to_input
@@ -134,7 +135,7 @@ def test_what_is_accepted_runs_and_what_runs_is_accepted(
             plan = planned(protocol)
         try:
             with running(plan):
-                list(walk(plan, plan.batch(0), keep))
+                list(walk(plan, plan.batch(plan.stimuli(0)), Keep(plan.layout, plan.device)))
         except CheckpointError:
             with pytest.raises(SimulationError):
                 planned(protocol)

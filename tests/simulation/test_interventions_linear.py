@@ -51,7 +51,7 @@ def run(network, pictures, *conditions):
     found = computed(plan)
     with torch.no_grad():
         drive = network.drive(torch.from_numpy(to_input(pictures(2).images)))
-    flat = {(key[0], key[1].split("/")[0]): {t: x.flatten(1).double().numpy().T
+    flat = {(key[0], key[1].split("/")[0]): {t: x.movedim(-1, 1).flatten(1).double().numpy().T
                                              for t, x in values.items()}
             for key, values in found.items() if key[1].endswith("activation")}
     return flat, drive.flatten(1).double().numpy().T

@@ -17,20 +17,22 @@ import xarray as xr
 import zarr
 
 from cortexsim import files
+from cortexsim.checksums import bad_chunks
 from cortexsim.errors import RecordingError, SimulationError
+from cortexsim.models.inference import Runner
 from cortexsim.simulation import Record, loop, recorder, simulate
 
 
 def test_every_chunk_is_there_with_its_checksum(network, protocol, pictures, tmp_path):
     path = tmp_path / "x.zarr"
     simulate(network, protocol, pictures(5), out=path, microbatch=2)
-    assert recorder.bad_chunks(path) == []
+    assert bad_chunks(path) == []
     root = zarr.open_group(str(path), mode="r")
     for name in root["done"].attrs["arrays"]:
         assert root[name].chunks[0] == 8 and root[name].nchunks_initialized == 3
     # an area that is empty throughout is written too: a lost chunk is told from an empty one
     (path / "IT" / "populated" / "c" / "1" / "0").unlink()
-    assert recorder.bad_chunks(path) == [1]
+    assert bad_chunks(path) == [1]
 
 
 def test_an_existing_folder_is_not_touched(network, protocol, pictures, tmp_path):
@@ -102,10 +104,10 @@ def test_a_disk_that_fills_up(network, protocol, pictures, tmp_path, monkeypatch
         write(self, chunk, values)
 
     monkeypatch.setattr(recorder.Recorder, "write", second_fails)
-    with pytest.raises(RecordingError, match="disk is full.*incomplete.*make room"):
+    with pytest.raises(RecordingError, match="disk is full.*incomplete.*make room.*resume=True"):
         simulate(network, protocol, pictures(4), out=path, microbatch=2)
     assert xr.open_datatree(path, engine="zarr").attrs["complete"] is False
-    assert recorder.bad_chunks(path) == [1]
+    assert bad_chunks(path) == [1]
 
 
 def test_files_that_may_not_grow(network, protocol, pictures, tmp_path, monkeypatch):
@@ -125,7 +127,7 @@ def test_files_that_may_not_grow(network, protocol, pictures, tmp_path, monkeypa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert xr.open_datatree(path, engine="zarr").attrs["complete"] is False
-    assert recorder.bad_chunks(path) == [1, 2]
+    assert bad_chunks(path) == [1, 2]
 
 
 PROGRAM = """
@@ -154,18 +156,18 @@ def test_a_killed_run_says_that_it_is_incomplete(tmp_path):
     assert done.returncode < 0, done.stderr
     tree = xr.open_datatree(path, engine="zarr")
     assert tree.attrs["complete"] is False
-    assert tree["done"].values.tolist()[2] == -1 and recorder.bad_chunks(path) == [2]
+    assert tree["done"].values.tolist()[2] == -1 and bad_chunks(path) == [2]
     assert np.isnan(tree["scores"][16:]).all()
 
 
 def test_activity_that_is_not_finite(network, protocol, pictures, tmp_path, monkeypatch):
-    arrivals = type(network).arrivals
+    arrivals = Runner.arrivals
 
     def blown(self, state, s, firing):
         new = arrivals(self, state, s, firing)
         return new | {"V2": [x * torch.inf for x in new["V2"]]} if s == 3 else new
 
-    monkeypatch.setattr(type(network), "arrivals", blown)
+    monkeypatch.setattr(Runner, "arrivals", blown)
     with pytest.raises(SimulationError, match="V2 is infinite or not a number at step 3"):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
     assert list(tmp_path.iterdir()) == []
@@ -180,17 +182,22 @@ def test_the_network_comes_back_as_it_was(network, protocol, pictures, tmp_path)
         network.eval()
 
 
-def test_memory_is_for_one_chunk(network, protocol, pictures, tmp_path, monkeypatch):
-    taken = []
-    original = loop.Plan.batch
-    monkeypatch.setattr(
-        loop.Plan, "batch", lambda self, chunk: taken.append(self) or original(self, chunk))
-    monkeypatch.setattr("cortexsim.simulation.layout.CHUNK_BYTES", 200_000)
+def test_memory_is_for_two_chunks(network, protocol, pictures, tmp_path, monkeypatch):
+    made = []
+    original = loop.Chunk
+
+    def noting(layout, device):
+        made.append((layout, original(layout, device)))
+        return made[-1][1]
+
+    monkeypatch.setattr(loop, "Chunk", noting)
+    monkeypatch.setattr("cortexsim.simulation.memory.CHUNK_BYTES", 200_000)
     simulate(network, protocol, pictures(30), out=tmp_path / "x.zarr", record=Record(reduce="none"))
-    layout = taken[0].layout
+    (layout, chunk), = made
     assert 1 <= layout.microbatch < 30 and layout.chunk_bytes <= 200_000
-    held = sum(array.nbytes for array in layout.buffers().values())
-    assert held == layout.chunk_bytes
+    one, other = chunk.begin(), chunk.begin()
+    assert one is not other and one is chunk.begin()
+    assert sum(array.nbytes for array in one.values.values()) == layout.chunk_bytes
 
 
 def test_the_root_is_plain_json(network, protocol, pictures, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cortexsim import analysis
-from cortexsim.errors import RecordingError, SimulationError
+from cortexsim.errors import ProtocolError, RecordingError, SimulationError
 from cortexsim.graph import AreaGraph
 from cortexsim.models import Network, calibrate
 from cortexsim.simulation import simulate
@@ -125,5 +125,5 @@ def test_a_network_calibrated_on_sequences_runs_them_with_onset_input(pictures, 
 
 
 def test_too_few_images_for_a_sequence(network, pictures, tmp_path):
-    with pytest.raises(SimulationError, match="shows 2 images besides the target.*has 2 in all"):
+    with pytest.raises(ProtocolError, match="shows 2 images besides the target.*has 2 in all"):
         simulate(network, PREVIOUS, pictures(2), out=tmp_path / "x.zarr")

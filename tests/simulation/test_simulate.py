@@ -12,7 +12,7 @@ import xarray as xr
 from cortexsim.errors import SimulationError
 from cortexsim.models import checkpoint
 from cortexsim.simulation import Record, simulate
-from cortexsim.simulation.layout import fitting_microbatch
+from cortexsim.simulation.memory import fitting_batch
 from cortexsim.simulation.plan import choose_stimuli
 from cortexsim.stimuli import datasets
 from cortexsim.stimuli.datasets import to_input
@@ -205,12 +205,19 @@ def test_trials_are_whole_stimuli_drawn_from_the_seed(pictures):
         choose_stimuli(images, 4, 3, 0)
 
 
-@pytest.mark.parametrize("wanted, stimuli, megabytes, chosen", [
-    (None, 64, 0.1, 32), (None, 40, 0.1, 20), (None, 5, 0.1, 5), (None, 20, 15, 10),
-    (None, 3, 999, 1), (7, 20, 15, 7), (64, 20, 15, 20),
+@pytest.mark.parametrize("wanted, stimuli, megabytes, free, chosen", [
+    (None, 64, 0.1, 9999, 32), (None, 40, 0.1, 9999, 20), (None, 5, 0.1, 9999, 5),
+    (None, 20, 15, 9999, 10), (None, 3, 999, 9999, 1), (7, 20, 15, 9999, 7),
+    (64, 20, 15, 9999, 20), (None, 64, 1, 42, 7), (None, 64, 1, 0, 1), (None, 64, 0.1, None, 32),
 ])
-def test_the_microbatch_fits_memory_and_pads_little(wanted, stimuli, megabytes, chosen):
-    assert fitting_microbatch(wanted, stimuli, int(megabytes * 2**20)) == chosen
+def test_the_batch_fits_memory_and_pads_little(
+    wanted, stimuli, megabytes, free, chosen, monkeypatch,
+):
+    monkeypatch.setattr("cortexsim.simulation.memory.available",
+                        lambda: None if free is None else free * 2**20)
+    taken = fitting_batch(wanted, stimuli, int(megabytes * 2**20), int(megabytes * 2**20),
+                          torch.device("cpu"))
+    assert taken == chosen
 
 
 def test_bf16_is_near_float32(network, protocol, pictures, tmp_path):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cortexsim.graph import AreaGraph
 from cortexsim.simulation import Record
 from cortexsim.simulation.course import plan_courses
-from cortexsim.simulation.loop import keep, running
+from cortexsim.simulation.keep import Keep
+from cortexsim.simulation.loop import running
 from cortexsim.simulation.plan import prepare
 from cortexsim.simulation.tree import grow
 from cortexsim.simulation.walk import walk
@@ -42,7 +43,8 @@ def computed(plan, tree=None, batch=None):
     plan = plan if tree is None else replace(plan, tree=tree)
     found = {}
     with running(plan):
-        for segment, kept in walk(plan, plan.batch(0) if batch is None else batch, keep):
+        batch = plan.batch(plan.stimuli(0)) if batch is None else batch
+        for segment, kept in walk(plan, batch, Keep(plan.layout, plan.device)):
             for number in segment.conditions:
                 for path, pairs in kept.items():
                     at = found.setdefault((plan.courses[number].condition.name, path), {})

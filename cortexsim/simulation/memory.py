@@ -1,0 +1,96 @@
+"""How much memory there is, and how many stimuli go through the network at a time in it."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import torch
+
+#: Stimuli in a batch unless told otherwise: on processors more bring nothing, GPUs like more.
+MOST = {"cpu": 32, "cuda": 256}
+#: A chunk's buffers should stay below this.
+CHUNK_BYTES = 256 * 2**20
+#: Of the memory that is free, what a run sets out to take.
+_SHARE = 0.5
+_CGROUP = Path("/sys/fs/cgroup")
+#: Cgroup v2 and v1: the limit, and what is used of it.
+_LIMITS = (("memory.max", "memory.current"),
+           ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+
+
+def fitting_batch(wanted: int | None, stimuli: int, stimulus_bytes: int, activity_bytes: int,
+                  device: torch.device) -> int:
+    """Choose how many stimuli a chunk has, which go through the network together.
+
+    Parameters
+    ----------
+    wanted
+        The user's choice, taken as it is; ``None`` to choose by the memory there is.
+    stimuli
+        How many there are.
+    stimulus_bytes
+        What one stimulus in all its conditions takes in a chunk's buffers.
+    activity_bytes
+        What one stimulus takes while the network runs.
+    device
+        Where it runs.
+    """
+    if wanted is not None:
+        return min(wanted, stimuli)
+    most = min(MOST[device.type], CHUNK_BYTES // stimulus_bytes)
+    there = {"cpu": available()}
+    takes = {"cpu": 2 * stimulus_bytes}  # one chunk is written while the next is computed
+    if device.type == "cuda":
+        there["cuda"] = torch.cuda.mem_get_info(device)[0]
+        takes["cuda"] = stimulus_bytes
+    takes[device.type] += activity_bytes
+    for kind, free in there.items():
+        if free is not None:
+            most = min(most, int(_SHARE * free) // takes[kind])
+    # batches of one size, so that little of the last one is padding
+    return -(-stimuli // -(-stimuli // max(1, most)))
+
+
+def available() -> int | None:
+    """Return how many bytes of main memory can be taken, None where the system does not say."""
+    found = []
+    for line in _read(Path("/proc/meminfo")).splitlines():
+        if line.startswith("MemAvailable:"):
+            found.append(int(line.split()[1]) * 1024)
+    for limit, used in _LIMITS:
+        # "max", or nothing at all, where there is no limit
+        texts = [_read(_CGROUP / name).strip() for name in (limit, used)]
+        if all(text.isdigit() for text in texts):
+            found.append(max(0, int(texts[0]) - int(texts[1]) + _cache(limit)))
+    return min(found, default=None)
+
+
+def out_of_memory(problem: BaseException) -> bool:
+    """Say whether an error means that memory was asked for that is not there."""
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
+    # torch has no class of its own for main memory
+    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+    return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)
+
+
+def release() -> None:
+    """Give back memory that is held without need."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _cache(limit: str) -> int:
+    """Return what a cgroup holds of files, which the system gives up when it is needed."""
+    text = _read((_CGROUP / limit).with_name("memory.stat"))
+    fields = (line.split() for line in text.splitlines())
+    return sum(int(value) for name, value in fields if name == "inactive_file")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

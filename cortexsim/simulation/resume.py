@@ -1,0 +1,120 @@
+"""Going on with a recording that was stopped or killed: what it was, and whether this is it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import schema
+from ..errors import RecordingError
+from .recorder import COMPLETE, METADATA
+
+#: What has to be the same, and what to call it.
+_SAME = {
+    "model": "network", "weights_sha256": "weights", "state_sha256": "weights", "graph": "graph",
+    "protocol": "protocol", "dataset": "data set", "split": "split", "images_sha256": "images",
+    "seed": "seed", "precision": "precision", "beyond": "rule for steps past the calibration",
+    "record": "choice of what to record",
+}
+
+
+def store(folder: str | Path) -> Path:
+    """Return the recording in the folder of a run, or the folder where it is one itself.
+
+    Raises
+    ------
+    RecordingError
+        If there is none.
+    """
+    folder = Path(folder)
+    for place in (folder, folder / schema.RECORDING):
+        if (place / METADATA).is_file():
+            return place
+    what = ("nothing was recorded there before it stopped; run it again"
+            if folder.is_dir() else "no such folder")
+    raise RecordingError(f"{folder}: there is no recording to go on with ({what})")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the attributes of a recording, complete or not.
+
+    Parameters
+    ----------
+    path
+        From :func:`store`.
+
+    Raises
+    ------
+    RecordingError
+        If it is none of ours, or of another format.
+    """
+    try:
+        attrs = json.loads((path / METADATA).read_text(encoding="utf-8"))["attributes"]
+        complete, version = attrs[COMPLETE], attrs["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RecordingError(f"{path} is not a recording of CortexSim") from None
+    if not complete and version != schema.FORMAT_VERSION:
+        raise RecordingError(
+            f"{path} was begun in recording format {version}, and this CortexSim writes format "
+            f"{schema.FORMAT_VERSION}: go on with the version that began it, or run it again"
+        )
+    return dict(attrs)
+
+
+def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any], trials: int) -> None:
+    """Refuse to go on with a recording of something else.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    begun
+        Its attributes.
+    now
+        Those of what is to be run.
+    trials
+        Of what is to be run.
+
+    Warns
+    -----
+    UserWarning
+        If the device or the version of torch is another, and numbers agree to rounding only.
+
+    Raises
+    ------
+    RecordingError
+        Naming the first thing that differs.
+    """
+    for key, word in _SAME.items():
+        if begun.get(key) != now.get(key):
+            raise RecordingError(
+                f"{path} was begun with another {word}{_values(begun.get(key), now.get(key))}: "
+                "go on with what it was begun with, or run it again into another folder"
+            )
+    if begun.get("trials") != trials:
+        raise RecordingError(f"{path} was begun with {begun.get('trials')} trials, not {trials}")
+    for word, before, after in (
+            ("on", begun["device"], now["device"]),
+            ("with torch", begun["versions"]["torch"], now["versions"]["torch"])):
+        if before != after:
+            warnings.warn(f"{path} was begun {word} {before} and goes on {word} {after}: numbers "
+                          "agree to rounding", stacklevel=3)
+
+
+def going_on_with(now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a recording says of its being resumed."""
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "device": now["device"],
+            "versions": now["versions"], **{k: now[k] for k in ("command",) if now.get(k)}}
+
+
+def _values(before: object, after: object) -> str:
+    """Say what it was and is, where that is short."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [key for key in after if before.get(key) != after[key]]
+        before, after = ({key: one.get(key) for key in keys} for one in (before, after))
+    said = f" ({before}, now {after})"
+    return said if len(said) < 200 and "\n" not in said else ""

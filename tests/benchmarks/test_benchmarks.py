@@ -1,0 +1,119 @@
+"""The scripts in analysis/benchmarks: the reference is right, and what is counted is counted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from cortexsim.graph import Area, AreaGraph, Connection, PreNet
+from cortexsim.models import Network, calibrate, parameter_count, plain
+from cortexsim.models.inference import Runner
+
+FOLDER = Path(__file__).parents[2] / "analysis" / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def scripts() -> Iterator[SimpleNamespace]:
+    """The scripts by name, imported as they import each other."""
+    names = ["common", "reference", "engine", "convolutions", "cornet", "training"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        yield SimpleNamespace(**{name: import_module(name) for name in names})
+        for name in names:
+            sys.modules.pop(name)
+
+
+@pytest.mark.parametrize("mode", ["onset", "sustained"])
+def test_the_reference_is_the_network(scripts, mode):
+    graph = AreaGraph.chain(["A", "B", "C"], "full", channels=[3, 4, 5], sizes=[8, 4, 2],
+                            image=(2, 16, 16), input=mode, gain=0.5, pre_net=PreNet(3, 4),
+                            readout_time=4)
+    network = Network(graph).double()
+    x = torch.randn(6, 2, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    calibrate(network, x, 5)
+    with torch.inference_mode():
+        expected = plain.run(network, x, 5)
+        frames = [x if t == 0 or mode == "sustained" else None for t in range(6)]
+        scores, states = scripts.reference.Reference(network).run(frames, [2, 5])
+        for state, wanted in zip(states, expected, strict=True):
+            assert state.keys() == wanted.keys()
+            for area, activity in state.items():
+                torch.testing.assert_close(torch.from_numpy(activity), wanted[area],
+                                           rtol=1e-10, atol=1e-10)
+        for t, values in scores.items():
+            torch.testing.assert_close(torch.from_numpy(values), network.readout(expected[t], t))
+    assert list(scores) == [2, 5]
+
+
+def test_the_reference_refuses_what_it_does_not_cover(scripts):
+    graph = AreaGraph((Area("A", 4, 8, 8),), (Connection("A", "A", "cbr"),), image=(3, 8, 8),
+                      readout_time=1)
+    with pytest.raises(SystemExit, match="does not cover"):
+        scripts.reference.Reference(Network(replace(graph, name="x")))
+
+
+def test_operations_are_those_of_the_shapes(scripts):
+    """By hand, for one image; and as the meter finds them in a running network."""
+    graph = AreaGraph(
+        (Area("A", 2, 8, 8), Area("B", 4, 4, 4)),
+        (Connection("A", "B"), Connection("B", "A", "brd"), Connection("A", "A", "identity")),
+        image=(2, 8, 8), input="sustained", pre_net=PreNet(0), readout_time=2)
+    # A to B by 3 channels in between, and back: stride 2 on the way in, gaps on the way out
+    by_hand = 16 * 9 * (2 * 3 + 3 * 4) + 9 * (16 * 4 * 3 + 64 * 3 * 2)
+    assert scripts.common.macs(graph, 2) == by_hand
+    network = Network(graph)
+    x = torch.randn(4, 2, 8, 8)
+    calibrate(network, x, 2)
+    with torch.inference_mode():
+        runner = Runner(network)
+        drive = runner.drive(x)
+        meters = [scripts.convolutions.one_round(runner, network, x, steps) for steps in (1, 2)]
+    done = [sum(meter.operations.values()) for meter in meters]
+    assert done[1] - done[0] == 2 * 4 * by_hand and len(drive) == 4
+
+
+def test_the_graph_like_cornet_rt(scripts):
+    graph = scripts.cornet.like_cornet_rt()
+    assert [area.shape for area in graph.areas[1:]] == [
+        (64, 8, 8), (128, 4, 4), (256, 2, 2), (512, 1, 1)]
+    populated = graph.populated(5, [True] * 6)
+    assert [len(now) for now in populated] == [1, 2, 3, 4, 5, 5]
+    # the paper's convolutions, a scale and a shift for each of our normalizations, 10 classes
+    convolutions = 3 * 49 * 64 + 64 * 64 * 9 + sum(
+        9 * (a * b + b * b) for a, b in ((64, 128), (128, 256), (256, 512)))
+    normalizations = 2 * 3 * (64 + 128 + 256 + 512)
+    assert parameter_count(Network(graph)) == convolutions + normalizations + 10 * 512 + 10
+
+
+def test_ratios_are_of_rounds_and_results_are_written(scripts, tmp_path, capsys):
+    common = scripts.common
+    found = common.ratios({"plain": [4.0, 6.0, 9.0], "ours": [2.0, 2.0, 1.0]}, "plain", "x",
+                          {"ours": 2.5})
+    assert found["ours"] == {"median": 3.0, "lowest": 2.0, "highest": 9.0, "wanted": 2.5}
+    assert "wanted 2.5" in capsys.readouterr().out
+    options = common.parser("What it does.", 7).parse_args(["--out", str(tmp_path / "r.json")])
+    common.finish(options, {"rounds": options.rounds})
+    assert json.loads((tmp_path / "r.json").read_text()) == {"rounds": 7}
+
+
+def test_scores_that_differ_give_no_ratio(scripts):
+    common, engine = scripts.common, scripts.engine
+    graph = AreaGraph.chain(["A", "B"], channels=[3, 4], sizes=[8, 4], image=(3, 16, 16),
+                            readout_time=3)
+    network, images = common.untrained(graph)
+    plan = common.planned(network, images, common.shown_for(5), stimuli=6, microbatch=4)
+    scores = engine.plain(engine.Reference(network), plan)()
+    engine.check("x", scores, plan)
+    again = engine.plain(engine.Reference(network), plan, each_readout=True)()
+    np.testing.assert_allclose(again, scores, rtol=1e-5)
+    with pytest.raises(SystemExit, match="x, float32: scores differ by"):
+        engine.check("x", scores * 1.01, plan)
