@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from . import __version__, cli_networks, cli_protocol, files, options, terminal
-from .errors import CortexSimError, GraphError, Interrupted
+from . import __version__, cli_networks, cli_protocol, files, options, schema, terminal
+from .errors import GraphError, Interrupted
 from .terminal import Whole
 
 # Nothing heavy is imported before a command needs it: --help answers at once.
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 @main.command(short_help="Run an experiment and record it.")
-@click.argument("protocol")
+@click.argument("protocol", required=False)
 @click.option("--model", callback=terminal.filled,
               help="The network: a name that 'cortexsim models' lists, or a checkpoint's folder "
                    "[the protocol's].")
@@ -39,12 +39,19 @@ def main() -> None:
                    "condition) [the protocol's, or all].")
 @click.option("--record", callback=terminal.words, metavar="V1,IT",
               help="Areas to record, or all [the protocol's].")
-@click.option("--reduce", callback=terminal.filled, metavar="none|mean|units:N",
-              help="What to keep of an area: whole maps, the mean of each channel over space, or "
-                   "N units drawn from the seed [the protocol's].")
+@click.option("--reduce", callback=terminal.filled, metavar="none|mean|units:N|summary",
+              help="What to keep of an area: whole maps, the mean of each channel over space, "
+                   "N units drawn from the seed, or numbers that describe it as a whole "
+                   "[the protocol's].")
+@click.option("--dtype", type=click.Choice(["float32", "float16"]),
+              help="Numbers to keep activity in [the protocol's].")
 @options.device
+@click.option("--batch", callback=terminal.auto, default="auto", metavar="auto|N",
+              help="Stimuli that go through the network together; auto is what memory allows.")
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32",
               help="Numbers to compute with.")
+@click.option("--check-precision", is_flag=True,
+              help="Run one batch in float32, too, and say what the precision changes.")
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of masks, clutter, and the choice of stimuli and units.")
 @options.beyond
@@ -53,8 +60,13 @@ def main() -> None:
 @click.option("--no-figure", is_flag=True, help="Record and print tables only.")
 @click.option("--dry-run", is_flag=True,
               help="Print the timeline and what the run would take, and run nothing.")
-def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figure: bool,
-        dry_run: bool, **options: Any) -> None:
+@click.option("--resume", "resumed", type=options.FOLDER, metavar="FOLDER",
+              help="In place of a PROTOCOL: go on with a run that was stopped, as it was begun; "
+                   "only --data-root, --device and --no-figure may be given too.")
+@click.pass_context
+def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | None,
+        out: Path | None, no_figure: bool, check_precision: bool, dry_run: bool,
+        resumed: Path | None, **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
     PROTOCOL is a YAML file, or a name that 'cortexsim protocol list' lists. What is in
@@ -62,18 +74,29 @@ def run(protocol: str, record: tuple[str, ...] | None, out: Path | None, no_figu
     """
     from . import experiment
 
-    options["areas"] = record
-    if dry_run:
-        files.check_free(out)
-        prepared = experiment.prepare(protocol, **options)
-        took = prepared.estimate()
-        click.echo(prepared.protocol.describe())
-        click.echo(str(took))
-        return
-    result = experiment.run(protocol, out=out, figure=not no_figure, command=terminal.command(),
-                            **options)
+    if resumed is not None:
+        terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "no_figure"))
+        result = experiment.resume(
+            resumed, data_root=options["data_root"], device=options["device"],
+            figure=not no_figure, command=terminal.command())
+    elif protocol is None:
+        raise click.UsageError("Missing argument 'PROTOCOL'", ctx)
+    else:
+        options["areas"] = record
+        if dry_run:
+            files.check_free(out)
+            prepared = experiment.prepare(protocol, **options)
+            took = prepared.estimate()
+            compared = [prepared.check_precision()] if check_precision else []
+            for part in (prepared.protocol.describe(), took, *compared):
+                click.echo(str(part))
+            return
+        result = experiment.run(protocol, out=out, figure=not no_figure, compare=check_precision,
+                                command=terminal.command(), **options)
+    if result.comparison is not None:
+        click.echo(f"{result.comparison}\n")
     click.echo(str(result.tables))
-    click.echo(f"recording  {result.folder / experiment.RECORDING}")
+    click.echo(f"recording  {result.folder / schema.RECORDING}")
     if result.figure:
         click.echo(f"figure     {result.figure}")
 
@@ -127,11 +150,7 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
     epoch; Ctrl-C saves, too, and --resume goes on as if there had been no stop.
     """
     if resumed is not None:
-        given = [name for name in (*options, "out")
-                 if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
-        if given:
-            raise CortexSimError("--resume goes on with the settings it was started with: "
-                                 f"leave out {', '.join(map(terminal.flag, given))}")
+        terminal.leave_out(ctx, "training that was stopped", ("data_root", "device"))
     from . import choices, training
     from .models import checkpoint
 

@@ -7,22 +7,26 @@ and so can a notebook.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from . import analysis, devices, files
-from .errors import Interrupted, ProtocolError, SimulationError
+from . import analysis, devices, files, resources
+from .errors import Interrupted, ProtocolError, RecordingError, SimulationError
 from .models import checkpoint
-from .simulation import Estimate, Record, estimate, simulate
+from .schema import EXPERIMENT, RECORDING
+from .simulation import Comparison, Estimate, Record, check_precision, estimate, simulate
+from .simulation import resume as resuming
 from .simulation.checks import readout_instead
+from .simulation.recorder import COMPLETE
 from .stimuli import datasets
 from .stimuli.lookup import find_protocol
 from .stimuli.protocol import Protocol
 
-RECORDING, FIGURE = "recording.zarr", "figure"
+FIGURE = "figure"
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,12 @@ class Experiment:
         The stimuli.
     record
         What to keep.
-    seed, trials, device, precision
-        As in :func:`simulate`.
+    seed, trials, device, precision, batch
+        As in :func:`simulate`, where the last is called ``microbatch``.
+    sources
+        The protocol's further sources of images.
+    given
+        What it was made of, as :func:`resume` needs it; plain JSON.
     readout_ms
         Where the network cannot be read when the protocol's summary reads: when it is
         read instead.
@@ -55,21 +63,30 @@ class Experiment:
     device: str
     precision: str
     readout_ms: float | None = None
+    batch: int | None = None
+    sources: Mapping[str, datasets.Dataset] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def estimate(self) -> Estimate:
         """Say what the run would take, and run nothing."""
         return estimate(self.model.network, self.protocol, self.images, **self._options())
 
-    def simulate(self, out: Path, **provenance: object) -> xr.DataTree:
-        """Run, and record into a Zarr store that must not exist yet."""
+    def check_precision(self) -> Comparison:
+        """Run one batch in float32 and in the experiment's precision, and record nothing."""
+        return check_precision(self.model.network, self.protocol, self.images, **self._options())
+
+    def simulate(self, out: Path, *, resume: bool = False, **provenance: object) -> xr.DataTree:
+        """Run, and record into a Zarr store that must not exist yet, or go on with one."""
         if self.readout_ms is not None:
             provenance["readout_ms"] = self.readout_ms
-        return simulate(self.model.network, self.protocol, self.images, out=out,
+        provenance[EXPERIMENT] = dict(self.given)
+        return simulate(self.model.network, self.protocol, self.images, out=out, resume=resume,
                         provenance=provenance, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {"record": self.record, "seed": self.seed, "trials": self.trials,
-                "device": self.device, "precision": self.precision}
+                "device": self.device, "precision": self.precision, "microbatch": self.batch,
+                "sources": self.sources}
 
 
 @dataclass(frozen=True)
@@ -86,12 +103,15 @@ class Result:
         The tables of :func:`analysis.tables`.
     figure
         Its picture, if one was asked for.
+    comparison
+        With float32, if one was asked for.
     """
 
     folder: Path
     recording: xr.DataTree
     tables: Any
     figure: Path | None
+    comparison: Comparison | None = None
 
 
 def load_images(
@@ -132,11 +152,11 @@ def load_images(
             f"width), those of data set '{name}' are {_shape(source.shape)}: {advice}"
         )
     images = datasets.load(name, split, root=data_root,  # type: ignore[arg-type]
-                           holdout=holdout, seed=seed)
+                           holdout=holdout, seed=seed, shape=graph.image)
     classes = tuple(model.card["class_names"])
     if images.classes == classes:
         return images
-    if foreign:
+    if foreign or datasets.is_folder(name):
         both = len(set(images.classes) & set(classes))
         warnings.warn(
             f"network '{model.name}' knows {both} of the {len(images.classes)} classes of data set "
@@ -151,8 +171,9 @@ def load_images(
 def prepare(
     protocol: Protocol | str | Path, *, model: str | Path | None = None,
     dataset: str | None = None, data_root: Path | None = None, trials: int | None = None,
-    areas: tuple[str, ...] | None = None, reduce: str | None = None, seed: int = 0,
-    device: str | None = None, precision: str = "float32", beyond: str = "error",
+    areas: tuple[str, ...] | None = None, reduce: str | None = None, dtype: str | None = None,
+    seed: int = 0, device: str | None = None, precision: str = "float32",
+    beyond: str = "error", batch: int | None = None,
 ) -> Experiment:
     """Bring together what a run needs, with the protocol's and the network's defaults.
 
@@ -168,7 +189,7 @@ def prepare(
         Where data sets are that do not come along.
     trials
         The most trials to run; by default the protocol's.
-    areas, reduce
+    areas, reduce, dtype
         What to record; by default the protocol's. ``("all",)`` stands for all areas.
     seed
         Of masks, clutter and the choice of stimuli.
@@ -176,6 +197,8 @@ def prepare(
         Where and how to compute.
     beyond
         ``"error"``, or ``"last"`` to use the last statistics past their end.
+    batch
+        Stimuli that go through the network together; by default what memory allows.
 
     Raises
     ------
@@ -194,19 +217,37 @@ def prepare(
     asked = Record.of(protocol)
     if areas is not None:
         asked = replace(asked, areas=None if areas == ("all",) else areas)
-    record = replace(asked, reduce=reduce or asked.reduce)
+    record = replace(asked, reduce=reduce or asked.reduce, dtype=dtype or asked.dtype)
     record.choose_areas(loaded.network.graph.names)
     images = load_images(loaded, dataset or (None if model else protocol.dataset),
                          data_root=data_root, seed=seed, foreign=dataset is not None)
+    sources = {name: datasets.load(place, root=data_root, seed=seed,
+                                   shape=loaded.network.graph.image)
+               for name, place in protocol.sources.items()}
     # after what may fail: it may warn, and an error stands alone
     readout_ms = readout_instead(loaded.network.graph, protocol, loaded.name)
     return Experiment(protocol, loaded, images, record, seed,
                       protocol.trials if trials is None else trials, str(on),
-                      devices.precision(precision, on), readout_ms)
+                      devices.precision(precision, on), readout_ms, batch, sources,
+                      _given(protocol, model, dataset, data_root))
+
+
+def _given(protocol: Protocol, model: str | Path | None, dataset: str | None,
+           data_root: Path | None) -> dict[str, Any]:
+    """Return what an experiment was made of, with paths that hold in any folder."""
+    def named(name: str | Path | None) -> str | None:
+        if name is None or str(name) in (*resources.networks(), *datasets.names()):
+            return None if name is None else str(name)
+        return str(Path(name).absolute())
+
+    return {"model": named(model), "dataset": named(dataset),
+            "data_root": None if data_root is None else str(data_root.absolute()),
+            "protocol": {"model": named(protocol.model), "dataset": named(protocol.dataset),
+                         "sources": {key: named(at) for key, at in protocol.sources.items()}}}
 
 
 def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figure: bool = True,
-        command: str = "", **options: Any) -> Result:
+        command: str = "", compare: bool = False, **options: Any) -> Result:
     """Run a protocol, record it, and make its tables and its figure.
 
     Parameters
@@ -220,6 +261,8 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
         Whether to draw.
     command
         The command that does this, for the recording.
+    compare
+        Whether to run one batch in float32, too, and record what the precision changes.
     **options
         As in :func:`prepare`.
 
@@ -236,20 +279,75 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
     files.check_free(out)
     experiment = prepare(protocol, **options)
     with files.new_folder(out, f"runs/{experiment.protocol.name}") as folder:
-        recording = experiment.simulate(folder / RECORDING, command=command)
-    picture = None
+        comparison = experiment.check_precision() if compare else None
+        more: dict[str, Any] = {} if comparison is None else {
+            "precision_check": comparison.attributes()}
+        recording = experiment.simulate(folder / RECORDING, command=command, **more)
+    return replace(_finish(folder, recording, figure), comparison=comparison)
+
+
+def resume(folder: str | Path, *, data_root: Path | None = None, device: str | None = None,
+           figure: bool = True, command: str = "") -> Result:
+    """Go on with a run that was stopped or killed, and make its tables and its figure.
+
+    The recording ends in the same bits, on one kind of processor, as without the stop. Of
+    a run that is complete, the tables and the figure are made that are not there.
+
+    Parameters
+    ----------
+    folder
+        The run's folder, or the recording in it.
+    data_root
+        Where data sets are, if elsewhere than before.
+    device
+        By default the one it was on; on another kind numbers agree to rounding.
+    figure, command
+        As in :func:`run`.
+
+    Raises
+    ------
+    CortexSimError
+        If there is nothing to go on with, or it was begun with something else than is there
+        now.
+    """
+    path = resuming.store(folder)
+    begun = resuming.read(path)
+    given = begun.get(EXPERIMENT)
+    if given is None or path.name != RECORDING:
+        raise RecordingError(f"{path} was begun in Python: go on with it there, with "
+                             f"simulate(..., out={str(path)!r}, resume=True)")
+    if begun[COMPLETE]:
+        return _finish(path.parent, analysis.open(path), figure)
+    protocol = replace(Protocol.from_text(begun["protocol"], f"the protocol of {path}"),
+                       **given["protocol"])
+    root = data_root or (Path(given["data_root"]) if given["data_root"] else None)
+    experiment = prepare(
+        protocol, model=given["model"], dataset=given["dataset"], data_root=root,
+        trials=begun["trials"], seed=begun["seed"], device=device or begun["device"],
+        precision=begun["precision"], beyond=begun["beyond"])
+    kept: dict[str, Any] = begun["record"]
+    experiment = replace(experiment, record=Record(
+        **{**kept, "areas": tuple(kept["areas"]), "summaries": tuple(kept["summaries"])}))
+    recording = experiment.simulate(path, resume=True, command=command)
+    return _finish(path.parent, recording, figure)
+
+
+def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
+    """Make the tables and the figure that are not there yet."""
+    picture = folder / f"{FIGURE}.png"
     try:
         tables = analysis.tables(recording)
         for name, table in tables.frames.items():
-            files.write(folder / f"{name}.csv", table.to_csv(index=False).encode(), "the table")
-        if figure:
+            if not (folder / f"{name}.csv").exists():
+                files.write(folder / f"{name}.csv", table.to_csv(index=False), "the table")
+        if figure and not picture.exists():
             drawn = analysis.figure(recording)
             analysis.save(drawn, folder / f"{FIGURE}.pdf")
-            picture = analysis.save(drawn, folder / f"{FIGURE}.png")
+            analysis.save(drawn, picture)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
-                          "are not") from None
-    return Result(folder, recording, tables, picture)
+                          f"are not. Go on with: cortexsim run --resume {folder}") from None
+    return Result(folder, recording, tables, picture if figure else None)
 
 
 def _list(names: tuple[str, ...]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from . import schema
 from .errors import Interrupted, RecordingError
 
 
@@ -133,6 +136,22 @@ class Claim:
         if self._place is not None:
             os.close(self._place)
             self._place = None
+
+
+def going_on(recording: Path, attrs: Mapping[Any, Any]) -> str:
+    """Say what to type to go on with an incomplete recording.
+
+    Parameters
+    ----------
+    recording
+        Its folder.
+    attrs
+        Its attributes.
+    """
+    if schema.EXPERIMENT not in attrs:
+        return f"simulate(..., out={str(recording)!r}, resume=True)"
+    folder = recording.parent if recording.name == schema.RECORDING else recording
+    return f"cortexsim run --resume {shlex.quote(str(folder))}"
 
 
 def write(path: Path, data: bytes | str, kind: str | None = None) -> None:

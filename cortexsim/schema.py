@@ -45,8 +45,9 @@ INPUT_MEAN, INPUT_SCALE = 0.5, 0.25
 
 #: What an index shows when nothing is on.
 NOTHING = "nothing"
-#: The recording in the folder of a run.
-RECORDING = "recording.zarr"
+#: The recording in the folder of a run, and the attribute in which it holds what the run was
+#: made of: it can then be gone on with from the command line.
+RECORDING, EXPERIMENT = "recording.zarr", "experiment"
 #: The level of a factor that stands for nothing, as a mask that is not there.
 NONE = "none"
 #: The factor that counts the runs of each condition, and the condition that has no factors.

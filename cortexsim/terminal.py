@@ -6,6 +6,7 @@ import errno
 import shlex
 import sys
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -74,6 +75,34 @@ def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None,
     except ValueError:
         raise click.BadParameter(
             f"expected whole numbers as in {parameter.metavar}, got '{value}'") from None
+
+
+def auto(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """Read a whole number above 0, or ``auto``, which is None."""
+    if value == "auto":
+        return None
+    if not value.isdigit() or int(value) < 1:
+        raise click.BadParameter(f"expected auto or a whole number above 0, got '{value}'")
+    return int(value)
+
+
+def leave_out(ctx: click.Context, what: str, allowed: Collection[str]) -> None:
+    """Refuse options beside ``--resume`` that would change what it goes on with.
+
+    Raises
+    ------
+    CortexSimError
+        Naming those that were given.
+    """
+    given = [name for name in ctx.params if name not in ("resumed", *allowed)
+             and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
+    if given:
+        raise CortexSimError(f"--resume goes on with a {what}, as it was started: leave out "
+                             f"{', '.join(map(_word, given))}")
+
+
+def _word(name: str) -> str:
+    return "PROTOCOL" if name == "protocol" else flag(name)
 
 
 def flag(name: str) -> str:

@@ -27,6 +27,7 @@ from cortexsim import analysis, resources
 from cortexsim.cli import main
 from cortexsim.errors import RecordingError
 from cortexsim.models import load, parameter_count
+from cortexsim.simulation import loop
 
 
 def call(line: str) -> Result:
@@ -175,6 +176,8 @@ def test_mistakes_in_the_options_of_a_run(folder, tiny):
     fails(line + "--out short.yaml/x", "cannot be made (Not a directory)", "--out")
     fails(line + "--modle x", "No such option '--modle'", "cortexsim run --help")
     fails("run", "Missing argument 'PROTOCOL'")
+    fails(line + "--batch 0", "expected auto or a whole number above 0, got '0'")
+    fails(line + "--dtype float8", "'float8' is not one of 'float32', 'float16'")
     assert not Path("runs").exists()
 
 
@@ -264,10 +267,67 @@ def test_ctrl_c_leaves_an_incomplete_recording_and_no_figure(folder, tiny):
     process.send_signal(signal.SIGINT)
     out, said = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert said == "cortexsim: stopped: out is incomplete and of no use, remove it\n"
+    assert re.fullmatch(r"cortexsim: stopped at trial \d+ of 3600\. Go on with: cortexsim run "
+                        r"--resume out\n", said)
     assert [path.name for path in Path("out").iterdir()] == ["recording.zarr"]
-    with pytest.raises(RecordingError, match="is incomplete"):
+    with pytest.raises(RecordingError, match="go on with: cortexsim run --resume out"):
         analysis.open("out/recording.zarr")
+
+
+def test_a_run_goes_on_from_the_command_line(folder, tiny, monkeypatch):
+    line = f"run short.yaml --model {tiny} --trials 12 --batch 2 --reduce units:3 --seed 4"
+    works(f"{line} --out whole --no-figure")
+    compute = loop.Batches.compute
+
+    def stop(self, chunk):
+        if chunk == 1:
+            raise KeyboardInterrupt
+        return compute(self, chunk)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Batches, "compute", stop)
+        result = call(f"{line} --out half")
+    assert result.exit_code == 130
+    assert result.stderr == ("cortexsim: stopped at trial 4 of 12. Go on with: cortexsim run "
+                             "--resume half\n")
+    for mistake, words in (("--seed 4", "--seed"), ("--trials 12 --out x", "--trials, --out"),
+                           ("short.yaml", "PROTOCOL")):
+        fails(f"run --resume half {mistake}", f"as it was started: leave out {words}")
+    fails("run --resume whole/accuracy.csv", "there is no recording to go on with")
+    Path("short.yaml").unlink()  # the protocol is in the recording
+    said = works("run --resume half")
+    assert "recording  half/recording.zarr\nfigure     half/figure.png\n" in said
+    for file in Path("whole/recording.zarr").rglob("c/**/*"):
+        if file.is_file():
+            assert file.read_bytes() == Path("half", *file.parts[1:]).read_bytes(), file
+    assert Path("half/accuracy.csv").read_bytes() == Path("whole/accuracy.csv").read_bytes()
+    # complete: the figure that is not there is made
+    before = Path("whole/accuracy.csv").stat().st_mtime_ns
+    assert "figure     whole/figure.png" in works("run --resume whole/recording.zarr")
+    assert Path("whole/figure.png").exists()
+    assert Path("whole/accuracy.csv").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("reduce", ["none", "mean", "units:7", "summary"])
+def test_every_reduction_is_recorded_and_drawn(folder, tiny, reduce):
+    line = f"run short.yaml --model {tiny} --trials 6 --out out "
+    assert "figure     out/figure.png" in works(line + f"--reduce {reduce} --dtype float16")
+    with analysis.open("out/recording.zarr") as tree:
+        assert ("activation" in tree["V2"]) == (reduce != "summary")
+        assert ("sparseness" in tree["V2"]) == (reduce == "summary")
+        assert reduce == "summary" or tree["V2"]["activation"].dtype == "float16"
+
+
+def test_what_a_precision_changes_is_said_and_recorded(folder, tiny):
+    line = f"run short.yaml --model {tiny} --trials 8 --no-figure --check-precision "
+    for said in (works(line + "--precision bf16 --dry-run"), works(line + "--precision bf16")):
+        assert re.search(r"^bf16 against float32, 8 trials\n  V1 +differs by up to [\d.]+ % "
+                         r"\(rms, at step \d\)\n", said, re.MULTILINE)
+        assert re.search(r"accuracy [\d.]+ %, in float32 [\d.]+ %, over all readouts", said)
+    with analysis.open("runs/short-1/recording.zarr") as tree:
+        found = tree.attrs["precision_check"]
+    assert 0 < found["areas"]["V1"][0] < 0.05 and found["trials"] == 8
+    fails(line, "nothing to check: the run is in float32", "choose --precision bf16")
 
 
 # --- the other commands

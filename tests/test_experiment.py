@@ -113,12 +113,17 @@ def test_a_summary_read_before_anything_arrives(folder, tiny):
 
 def test_a_full_disk_leaves_an_incomplete_recording_and_no_tables(folder, tiny, limited):
     limited(20_000)
-    with pytest.raises(RecordingError, match="the disk is full: .* incomplete and of no use"):
+    with pytest.raises(RecordingError, match="the disk is full: .* incomplete; make room and "
+                       "go on with: cortexsim run --resume out"):
         run("short.yaml", model=tiny, out="out", reduce="none")
     limited(resource.RLIM_INFINITY)
     assert left(folder / "out") == {RECORDING}
     with pytest.raises(RecordingError):
         analysis.open("out/recording.zarr")
+    result = experiment.resume("out", figure=False)
+    assert left(folder / "out") == {RECORDING, "accuracy.csv", "responses.csv"}
+    analysis.verify("out/recording.zarr")
+    assert result.recording.attrs["resumed"]
 
 
 def test_a_disk_that_is_full_when_the_figure_comes(folder, tiny, limited, monkeypatch):

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .. import schema
+from .. import files, schema
 from ..errors import RecordingError, unknown
 from . import damage
 from .labels import PLAIN
@@ -104,7 +104,8 @@ def _check(tree: xr.DataTree, path: Path) -> None:
         )
     if not tree.attrs["complete"]:
         raise RecordingError(
-            f"{path} is incomplete: its run was stopped or failed; run it again into another folder"
+            f"{path} is incomplete: its run was stopped or failed; go on with: "
+            f"{files.going_on(path, tree.attrs)}"
         )
     if missing:
         raise RecordingError(f"{path} is damaged: it lacks {' and '.join(missing)}")

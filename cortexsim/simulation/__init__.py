@@ -2,6 +2,7 @@
 
 from .estimate import Estimate, estimate
 from .loop import simulate
+from .precision import Comparison, check_precision
 from .record import Record
 
-__all__ = ["Estimate", "Record", "estimate", "simulate"]
+__all__ = ["Comparison", "Estimate", "Record", "check_precision", "estimate", "simulate"]

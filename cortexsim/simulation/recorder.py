@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,9 +21,10 @@ from ..checksums import NOT_DONE, array_at, checksum, rows_of
 from ..errors import RecordingError, SimulationError
 from .layout import Coords, Layout
 
-#: Attributes; the last holds what the command line and :mod:`.experiment` need to go on.
-COMPLETE, RESUMED, EXPERIMENT = "complete", "resumed", "experiment"
+COMPLETE, RESUMED = "complete", "resumed"
 METADATA = "zarr.json"
+#: The largest number of float16.
+LARGEST = float(np.finfo(np.float16).max)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Zarr's word on what the layout needs and xarray reads: nothing for a user to act on.
 _KNOWN_WARNINGS = ("Consolidated metadata", "The data type .* does not have a Zarr V3 spec")
@@ -56,16 +56,18 @@ class Recorder:
                  resumed: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.layout = layout
-        self.going_on = going_on(path, attrs)
+        self.going_on = files.going_on(path, attrs)
         self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
         self._lock = files.Claim(path)
-        with _told(path, self.going_on), warnings.catch_warnings():
-            for message in _KNOWN_WARNINGS:
-                warnings.filterwarnings("ignore", message=message)
-            if resumed is None:
-                self._root = self._lay_out({**attrs, COMPLETE: False})
-            else:
-                self._root = self._go_on(resumed)
+        try:
+            with _told(path, self.going_on), warnings.catch_warnings():
+                for message in _KNOWN_WARNINGS:
+                    warnings.filterwarnings("ignore", message=message)
+                self._root = (self._lay_out({**attrs, COMPLETE: False}) if resumed is None
+                              else self._go_on(resumed))
+        except BaseException:
+            self.close()
+            raise
 
     def _go_on(self, resumed: Mapping[str, Any]) -> zarr.Group:
         attrs = json.loads((self.path / METADATA).read_text(encoding="utf-8"))["attributes"]
@@ -199,23 +201,26 @@ def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
     Raises
     ------
     SimulationError
-        Naming an area and a step.
+        Naming the first step, and an area.
     """
     if layout.record.dtype != "float16":
         return
+    beyond: list[tuple[int, str]] = []
     for area in layout.areas:
         path = f"{area.name}/{schema.ACTIVATION}"
         if path not in values:
             continue
         # no unit is beyond the norm of all, which is at hand: most often nothing is searched
         norm = values[f"{area.name}/{schema.RMS}"] * np.sqrt(np.prod(area.shape))
-        for trial, place in np.argwhere(norm > np.finfo(np.float16).max):
-            if np.isinf(values[path][trial, place]).any():
-                raise SimulationError(
-                    f"activity of {area.name} at step {layout.indices[place]} is beyond "
-                    f"{np.finfo(np.float16).max:g}, the largest number of float16: record in "
-                    "float32 (--dtype float32)"
-                )
+        beyond += [(layout.indices[place], area.name)
+                   for trial, place in np.argwhere(norm > LARGEST).tolist()
+                   if np.isinf(values[path][trial, place]).any()]
+    if beyond:
+        step, name = min(beyond)
+        raise SimulationError(
+            f"activity of {name} at step {step} is beyond {LARGEST:g}, the largest number of "
+            "float16: record in float32 (--dtype float32)"
+        )
 
 
 def check_space(path: Path, needed: int) -> None:
@@ -248,14 +253,6 @@ def _write_coords(group: zarr.Group, coords: Coords) -> None:
             attributes={"units": "ms"} if name == schema.TIME else {},
             config={"write_empty_chunks": True},
         )
-
-
-def going_on(path: Path, attrs: Mapping[str, Any]) -> str:
-    """Say what to type to go on with an incomplete recording."""
-    if EXPERIMENT not in attrs:
-        return f"simulate(..., out={str(path)!r}, resume=True)"
-    folder = path.parent if path.name == schema.RECORDING else path
-    return f"cortexsim run --resume {shlex.quote(str(folder))}"
 
 
 @contextmanager

@@ -89,14 +89,15 @@ def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any], trials: 
     RecordingError
         Naming the first thing that differs.
     """
+    if begun.get("trials") != trials:
+        raise RecordingError(f"{path} was begun with {begun.get('trials')} trials, not {trials}: "
+                             "ask for as many")
     for key, word in _SAME.items():
         if begun.get(key) != now.get(key):
             raise RecordingError(
                 f"{path} was begun with another {word}{_values(begun.get(key), now.get(key))}: "
                 "go on with what it was begun with, or run it again into another folder"
             )
-    if begun.get("trials") != trials:
-        raise RecordingError(f"{path} was begun with {begun.get('trials')} trials, not {trials}")
     for word, before, after in (
             ("on", begun["device"], now["device"]),
             ("with torch", begun["versions"]["torch"], now["versions"]["torch"])):

@@ -1,0 +1,279 @@
+"""A run that was killed goes on, and ends in the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import xarray as xr
+import zarr
+
+from cortexsim import analysis, files
+from cortexsim.checksums import bad_chunks
+from cortexsim.errors import Interrupted, RecordingError, SimulationError
+from cortexsim.models.inference import Runner
+from cortexsim.simulation import Record, loop, recorder, simulate
+from cortexsim.stimuli.protocol import Protocol
+
+MAPS = Record(reduce="none", dtype="float16", summaries=("distance",))
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Return the chunk files of all arrays."""
+    return {str(file.relative_to(path)): file.read_bytes()
+            for file in path.rglob("*") if file.is_file() and file.name != "zarr.json"}
+
+
+@pytest.fixture(scope="module")
+def whole(network, protocol, pictures, tmp_path_factory) -> Path:
+    """Return a recording of three chunks that nothing stopped."""
+    path = tmp_path_factory.mktemp("runs") / "whole.zarr"
+    simulate(network, protocol, pictures(5), out=path, microbatch=2, record=MAPS).close()
+    return path
+
+
+@pytest.fixture
+def stopped(network, protocol, pictures, tmp_path, monkeypatch) -> Path:
+    """Return one that Ctrl-C stopped while the third chunk was computed."""
+    path, compute = tmp_path / "x.zarr", loop.Batches.compute
+
+    def stop(self, chunk):
+        if chunk == 2:
+            raise KeyboardInterrupt
+        return compute(self, chunk)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Batches, "compute", stop)
+        # what was being written is written to its end
+        with pytest.raises(Interrupted, match=r"stopped at trial 16 of 20\. Go on with: simulate"
+                                              r"\(\.\.\., out='.*x.zarr', resume=True\)"):
+            simulate(network, protocol, pictures(5), out=path, microbatch=2, record=MAPS)
+    return path
+
+
+def test_a_stopped_run_goes_on(stopped, whole, network, protocol, pictures):
+    with pytest.raises(RecordingError, match=r"incomplete.*go on with: simulate\(.*resume=True"):
+        analysis.open(stopped)
+    computed = []
+    compute = loop.Batches.compute
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop.Batches, "compute",
+                        lambda self, chunk: computed.append(chunk) or compute(self, chunk))
+        tree = simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+        assert computed == [2]
+        assert tree.attrs["complete"] is True and len(tree.attrs["resumed"]) == 1
+        assert contents(stopped) == contents(whole)
+        # complete: nothing is left to do
+        simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+        assert computed == [2]
+    analysis.verify(stopped)
+
+
+def test_damaged_chunks_are_computed_anew(stopped, whole, network, protocol, pictures):
+    file = next(f for f in (stopped / "V2/activation/c/0").rglob("*") if f.is_file())
+    file.write_bytes(b"\0" * 64 + file.read_bytes()[64:])
+    next(f for f in (stopped / "scores/c/1").rglob("*") if f.is_file()).unlink()
+    assert bad_chunks(stopped) == [0, 1, 2]
+    simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+    assert contents(stopped) == contents(whole)
+
+
+def test_a_store_that_was_not_laid_out_to_its_end(stopped, whole, network, protocol, pictures):
+    metadata = json.loads((stopped / "zarr.json").read_text())
+    del metadata["consolidated_metadata"]
+    (stopped / "zarr.json").write_text(json.dumps(metadata))
+    for item in ("scores/zarr.json", "IT/rms/zarr.json"):
+        (stopped / item).unlink()
+    simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+    assert contents(stopped) == contents(whole)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"seed": 1}, r"another seed \(0, now 1\)"),
+    ({"trials": 16}, "begun with 20 trials, not 16"),
+    ({"record": replace(MAPS, dtype="float32")}, r"what to record \(\{'dtype': 'float16'"),
+    ({"precision": "bf16"}, r"another precision \(float32, now bf16\)"),
+])
+def test_what_differs_is_named(stopped, network, protocol, pictures, change, message):
+    before = contents(stopped)
+    with pytest.raises(RecordingError, match=message):
+        simulate(network, protocol, pictures(5), out=stopped, resume=True,
+                 **{"record": MAPS, **change})
+    assert contents(stopped) == before
+
+
+def test_other_weights_images_and_protocols(stopped, network, onset_network, protocol, pictures):
+    options = {"record": MAPS, "out": stopped, "resume": True}
+    with pytest.raises(RecordingError, match="begun with another weights"):
+        simulate(onset_network, protocol, pictures(5), **options)
+    changed = pictures(5)
+    changed.images[3, 0, 0, 0] ^= 1
+    with pytest.raises(RecordingError, match="begun with another images"):
+        simulate(network, protocol, changed, **options)
+    other = Protocol.from_text(protocol.text + "# a word\n")
+    with pytest.raises(RecordingError, match="begun with another protocol: go on with what"):
+        simulate(network, other, pictures(5), **options)
+
+
+def test_there_is_something_to_go_on_with(network, protocol, pictures, tmp_path):
+    def fails(out, message):
+        with pytest.raises((RecordingError, SimulationError), match=message):
+            simulate(network, protocol, pictures(2), out=out, resume=True)
+
+    fails(None, "say which")
+    fails(tmp_path / "gone", "gone: there is no recording to go on with \\(no such folder\\)")
+    fails(tmp_path, "nothing was recorded there before it stopped; run it again")
+    (tmp_path / "zarr.json").write_text("{}")
+    fails(tmp_path, "is not a recording of CortexSim")
+    (tmp_path / "zarr.json").write_text('{"attributes": {"format": 1, "complete": false}}')
+    fails(tmp_path, "begun in recording format 1, and this CortexSim writes format 2")
+
+
+def test_two_processes_cannot_write_one_recording(stopped, network, protocol, pictures):
+    other = files.Claim(stopped)
+    try:
+        with pytest.raises(RecordingError, match="x.zarr: another process is at work on it"):
+            simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+    finally:
+        other.close()
+    simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+
+
+@pytest.mark.filterwarnings("default")
+def test_another_version_of_torch_is_said(stopped, network, protocol, pictures):
+    metadata = json.loads((stopped / "zarr.json").read_text())
+    metadata["attributes"]["versions"]["torch"] = "1.0"
+    (stopped / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.warns(UserWarning, match="begun with torch 1.0 and goes on with torch"):
+        simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+
+
+def test_an_error_of_the_writer_stops_the_run(network, protocol, pictures, tmp_path, monkeypatch):
+    computed = []
+    compute = loop.Batches.compute
+    monkeypatch.setattr(loop.Batches, "compute",
+                        lambda self, chunk: computed.append(chunk) or compute(self, chunk))
+
+    def fail(self, chunk, values):
+        raise RecordingError(f"no pencil for chunk {chunk}")
+
+    monkeypatch.setattr(recorder.Recorder, "write", fail)
+    with pytest.raises(RecordingError, match="no pencil for chunk 0"):
+        simulate(network, protocol, pictures(20), out=tmp_path / "x.zarr", microbatch=2)
+    assert computed == [0, 1]  # one chunk is computed while the one before is written
+
+
+#: Runs in a process of its own; each run in it is a child that is killed after a random time.
+PROGRAM = """
+import os, random, shutil, signal, sys, time
+sys.path.insert(0, {here!r})
+from pathlib import Path
+from conftest import PROTOCOL, _calibrated, _pictures, _small_graph
+from cortexsim.simulation import Record, simulate
+from cortexsim.stimuli.protocol import Protocol
+
+network, pictures = _calibrated(_small_graph()), _pictures(20)
+path, draw, killed = Path({path!r}), random.Random(0), 0
+record = Record(reduce="none", dtype="float16", summaries=("distance",))
+while True:
+    child = os.fork()
+    if child == 0:
+        resume = (path / "zarr.json").exists()
+        if not resume:
+            shutil.rmtree(path, ignore_errors=True)
+        simulate(network, Protocol.from_text(PROTOCOL), pictures, out=path, microbatch=2,
+                 record=record, resume=resume)
+        os._exit(0)
+    time.sleep(draw.uniform(0.1, 0.3) * 1.3 ** killed)
+    os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    if status == 0:
+        break
+    assert os.WIFSIGNALED(status), status
+    killed += 1
+print(killed)
+"""
+
+
+def test_killed_again_and_again(network, protocol, pictures, tmp_path):
+    path = tmp_path / "x.zarr"
+    program = PROGRAM.format(here=str(Path(__file__).parent), path=str(path))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 2
+    record = Record(reduce="none", dtype="float16", summaries=("distance",))
+    simulate(network, protocol, pictures(20), out=tmp_path / "whole.zarr", microbatch=2,
+             record=record)
+    assert contents(path) == contents(tmp_path / "whole.zarr")
+    assert xr.open_datatree(path, engine="zarr").attrs["complete"] is True
+
+
+# --- memory that does not suffice
+
+
+class Scarce:
+    """A network's steps, for which there is memory up to some batch."""
+
+    def __init__(self, most, problem):
+        self.arrivals, self.most, self.problem = Runner.arrivals, most, problem
+        self.sizes = []
+
+    def __call__(self, network, state, s, firing):
+        size = len(next(iter(state.values())))
+        self.sizes.append(size)
+        if size > self.most and s == 3:
+            raise self.problem
+        return self.arrivals(network, state, s, firing)
+
+
+@pytest.mark.parametrize("problem", [
+    torch.OutOfMemoryError("CUDA out of memory"), MemoryError(),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+])
+def test_batches_get_smaller_and_numbers_stay(network, protocol, pictures, tmp_path, monkeypatch,
+                                              problem):
+    options = {"microbatch": 7, "record": MAPS}
+    simulate(network, protocol, pictures(9), out=tmp_path / "whole.zarr", **options)
+    scarce = Scarce(2, problem)
+    monkeypatch.setattr(Runner, "arrivals", lambda *args: scarce(*args))
+    with pytest.warns(UserWarning, match="not enough memory for batches of") as told:
+        simulate(network, protocol, pictures(9), out=tmp_path / "x.zarr", **options)
+    assert [str(one.message).split("of ")[1] for one in told] == [
+        "7 stimuli: going on with 4", "4 stimuli: going on with 2"]
+    assert set(scarce.sizes) == {8, 4, 2}
+    root = zarr.open_group(str(tmp_path / "x.zarr"), mode="r")
+    assert root.attrs["microbatch"] == 7 and root["done"].attrs["chunk_trials"] == 28
+    assert contents(tmp_path / "x.zarr") == contents(tmp_path / "whole.zarr")
+
+
+@pytest.mark.filterwarnings("ignore:not enough memory")
+def test_no_memory_for_two_stimuli(network, protocol, pictures, tmp_path, monkeypatch):
+    scarce = Scarce(0, MemoryError())
+    monkeypatch.setattr(Runner, "arrivals", lambda *args: scarce(*args))
+    with pytest.raises(SimulationError, match="not enough memory, even for two stimuli"):
+        simulate(network, protocol, pictures(9), out=tmp_path / "x.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory(network, protocol, pictures, tmp_path,
+                                                       monkeypatch):
+    scarce = Scarce(0, RuntimeError("shapes do not fit"))
+    monkeypatch.setattr(Runner, "arrivals", lambda *args: scarce(*args))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
+
+
+def test_no_memory_for_a_chunk(network, protocol, pictures, tmp_path, monkeypatch):
+    def none(layout, device):
+        raise MemoryError
+
+    monkeypatch.setattr(loop, "Chunk", none)
+    with pytest.raises(SimulationError, match="not enough memory for chunks of 2 stimuli.*--batch"):
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
