@@ -8,11 +8,13 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cortexsim import devices, load_dataset, presets
 from cortexsim.graph import AreaGraph
@@ -119,13 +121,21 @@ def planned(network: Network, images: Dataset, protocol: Protocol, *, precision:
                    microbatch=microbatch)
 
 
+def chunks(plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
+    """Compute a plan as `simulate` does, up to the disk; buffers are used again."""
+    with loop.running(plan):
+        batches = loop.Batches(plan)
+        for chunk in range(plan.layout.chunks):
+            buffers = batches.compute(chunk)
+            buffers.wait()
+            yield buffers.values
+
+
 def simulate(plan: Plan) -> Callable[[], None]:
-    """Return a call that runs a plan as `simulate` does, preparation included, up to the disk."""
+    """Return a call that runs a plan, preparation of the network included."""
     def call() -> None:
-        fresh = dataclasses.replace(plan)  # nothing is prepared yet
-        with loop.running(fresh):
-            for _ in loop.chunks(fresh):
-                pass
+        for _ in chunks(dataclasses.replace(plan)):  # a copy, for which nothing is prepared yet
+            pass
     return call
 
 

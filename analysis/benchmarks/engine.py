@@ -22,7 +22,6 @@ from cortexsim import resources, schema
 from cortexsim.graph import AreaGraph
 from cortexsim.models import Network
 from cortexsim.models.inference import Runner
-from cortexsim.simulation import loop
 from cortexsim.simulation.plan import Plan
 from cortexsim.stimuli.datasets import Dataset, to_input
 from cortexsim.stimuli.protocol import Protocol
@@ -47,19 +46,19 @@ def plain(reference: Reference, plan: Plan, *, each_readout: bool = False,
     steps, last = plan.layout.indices[-1], plan.layout.indices
 
     def call() -> np.ndarray:
-        found = np.full((plan.layout.chunks * plan.layout.microbatch, len(plan.courses),
-                         steps + 1, reference.network.classes), np.nan, np.float32)
+        found = np.full((plan.layout.stimuli, len(plan.courses), steps + 1,
+                         reference.network.classes), np.nan, np.float32)
         with torch.inference_mode():
             for chunk in range(plan.layout.chunks):
-                batch, seen = plan.batch(chunk), {}
-                rows = slice(chunk * len(batch), (chunk + 1) * len(batch))
+                rows, seen = plan.stimuli(chunk), {}
+                batch = plan.batch(rows)
                 for number, course in enumerate(plan.courses):
                     frames = frames_of(plan.movie, batch, course.condition, steps, seen)
                     runs = [(t, [t]) for t in reference.graph.readout_times(steps)]
                     for end, times in runs if each_readout else [(steps, last)]:
                         scores, _ = reference.run(frames[: end + 1], times)
                         for t, values in scores.items():
-                            found[rows, number, t] = values
+                            found[rows, number, t] = values[: len(rows)]
         return found
 
     return call
@@ -67,9 +66,8 @@ def plain(reference: Reference, plan: Plan, *, each_readout: bool = False,
 
 def check(title: str, plain_scores: np.ndarray, plan: Plan) -> None:
     """Stop unless the engine's scores are those of the plain loop."""
-    with loop.running(plan):
-        rows = [buffers[schema.SCORES].copy() for buffers in loop.chunks(plan)]
-    ours = np.concatenate(rows).reshape(plain_scores.shape)
+    rows = [values[schema.SCORES].copy() for values in common.chunks(plan)]
+    ours = np.concatenate(rows)[: plan.layout.trials].reshape(plain_scores.shape)
     same = np.isnan(ours) == np.isnan(plain_scores)
     apart = np.nanmax(np.abs(ours - plain_scores)) / np.nanmax(np.abs(plain_scores))
     if not same.all() or not apart < TOLERANCE[plan.precision]:

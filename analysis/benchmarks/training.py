@@ -1,6 +1,6 @@
 """How much faster training is than a straightforward implementation, as ratios.
 
-    python analysis/benchmark_training.py [--rounds 7] [--batch 64] [--device cuda --compile]
+    python analysis/benchmarks/training.py [--rounds 7] [--batch 64] [--device cuda --compile]
 
 The straightforward side is what one would write first: one module per transition, a
 loop over the steps and over all transitions whose source is populated, the default

@@ -43,8 +43,8 @@ _HOME = {
     "timelines": "latency",
     "verify": "recording",
 }
-#: Modules with more: one function per figure, and what a recording holds.
-_MODULES = ("figures", "recording")
+#: Modules with more: what is varied, one function per figure, and what a recording holds.
+_MODULES = ("design", "figures", "protocols", "recording")
 
 
 def __getattr__(name: str) -> Any:

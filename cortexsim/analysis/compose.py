@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from .. import files, palette, schema
 from ..errors import RecordingError, unknown
-from . import design, figures, latency, psychometrics
+from . import design, figures, latency, protocols, psychometrics
 from . import recording as rec
 from .design import Axis
 from .labels import TIME_LABEL, TRIAL_TIME_LABEL, capital, ms
@@ -31,7 +31,7 @@ FORMATS = ("png", "svg", "pdf")
 PANEL = (4.9, 3.4)
 #: Points between axes and title: a line of legend stands there.
 PAD = 19
-#: Panels beside each other at most, and letters in a line of a title.
+#: Panels beside each other at most, and letters in a line of a title above half a figure.
 PANELS, TITLE = 4, 48
 #: Attributes of a recording that say where a figure comes from.
 ORIGIN = ("model", "weights_sha256", "dataset", "seed", "ms_per_step")
@@ -154,7 +154,7 @@ def _timelines(
         data,
         onsets=latency.response(recording, condition=condition),
         presentations=rec.presentations(recording, condition),
-        done=design.interventions(recording, condition),
+        done=protocols.interventions(recording, condition),
         baseline=latency.timelines(recording, condition=without) if without else None,
         normalize=scale,
         time_label=_time_label(recording, settings),
@@ -242,10 +242,13 @@ def _time_label(recording: xr.DataTree, settings: Settings) -> str:
 
 
 def _title(ax: Axes, *parts: str) -> None:
-    """Set a title, on two lines if it is long."""
+    """Set a title, on several lines if it is longer than its share of the figure's width."""
+    place = ax.get_subplotspec()
+    count = place.get_gridspec().ncols // len(place.colspan) if place else 1
+    most = TITLE * 2 // max(2, count)
     lines = [capital(parts[0])]
     for part in parts[1:]:
-        if len(f"{lines[-1]}, {part}") > TITLE:
+        if len(f"{lines[-1]}, {part}") > most:
             lines.append(part)
         else:
             lines[-1] += f", {part}"

@@ -109,7 +109,7 @@ def activation_timelines(
         From :func:`cortexsim.analysis.recording.presentations`.
     done
         What was done to the network, from
-        :func:`cortexsim.analysis.design.interventions`.
+        :func:`cortexsim.analysis.protocols.interventions`.
     baseline
         As `data`, of trials without a picture: drawn thin and dashed.
     normalize

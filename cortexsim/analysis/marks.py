@@ -18,6 +18,8 @@ from .labels import TIME_LABEL, ms, words
 
 #: A span narrower than this share of the axis has no room for its name.
 ROOM = 0.16
+#: Share of the axis that a letter takes.
+LETTER = 0.022
 #: Letters that fit below an axis, ticks' names beside each other.
 WIDTH = 50
 #: Share of the axes below zero that the onsets' ticks have to themselves.
@@ -178,12 +180,15 @@ def stimulus_bar(
         height = -0.75 * (row + 0.5)
         bar.barh(height, stop - start, 0.6, start, color="white", edgecolor=palette.FAINT,
                  hatch="////", linewidth=0.6)
-        # its own name may be wider than its window, on either side of it
-        left = (start + stop) / 2 > (low + high) / 2 and stop - start < ROOM * (high - low)
-        bar.annotate(name, (stop if left else start, height), (-3 if left else 3, 0),
-                     textcoords="offset points", fontsize=8, va="center",
-                     ha="right" if left else "left",
+        needed = LETTER * len(name) * (high - low)
+        if stop - start >= needed:
+            bar.text((start + stop) / 2, height, name, fontsize=8, ha="center", va="center",
                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})
+        else:
+            right = high - stop >= needed
+            bar.annotate(name, (stop if right else start, height), (3 if right else -3, 0),
+                         textcoords="offset points", fontsize=8, va="center",
+                         ha="left" if right else "right")
 
 
 def _pictures(bar: Axes, spans: Sequence[tuple[str, float, float]], low: float,
@@ -191,6 +196,7 @@ def _pictures(bar: Axes, spans: Sequence[tuple[str, float, float]], low: float,
     """Draw spans ``(name, start, stop)`` and their names, where there is room for them."""
     fills = {"target": (palette.TARGET, "white"), "grey": (palette.GREY, palette.INK)}
     streams = _streams(spans, high - low)
+    named = set()
     fast = {i for stream in streams for i in stream}
     for i, (shown, start, stop) in enumerate(spans):
         fill, ink = fills.get(shown, (palette.MASK, palette.INK))
@@ -202,10 +208,13 @@ def _pictures(bar: Axes, spans: Sequence[tuple[str, float, float]], low: float,
         free = (spans[i + 1][1] if i + 1 < len(spans) else high) - stop
         if i in fast:
             continue
-        if _fits(shown, width / (high - low)):
+        inside, beside = _fits(shown, width / (high - low)), free / (high - low) >= ROOM
+        if inside or beside:
+            named.add(shown)
+        if inside:
             bar.text(start + width / 2, 0.46, words(shown), color=ink, fontsize=8,
                      ha="center", va="center")
-        elif free / (high - low) >= ROOM:
+        elif beside:
             bar.annotate(words(shown), (stop, 0.46), (3, 0), textcoords="offset points",
                          fontsize=8, ha="left", va="center")
     if streams:
@@ -214,15 +223,14 @@ def _pictures(bar: Axes, spans: Sequence[tuple[str, float, float]], low: float,
         stems = {shown.rstrip("0123456789").rstrip("_") for shown, *_ in
                  (spans[i] for i in longest)}
         stem = words(stems.pop()) if len(stems) == 1 else "other"
-        narrow = any(shown == "target" and not _fits(shown, (stop - start) / (high - low))
-                     for shown, start, stop in spans)
-        bar.text((first + last) / 2, 0.46, f"{stem} images" + ", target black" * narrow,
-                 fontsize=8, ha="center", va="center",
+        bar.text((first + last) / 2, 0.46, f"{stem} images", fontsize=8, ha="center", va="center",
                  bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
+    if "target" in {shown for shown, *_ in spans} - named:
+        bar.set_xlabel(f"{bar.get_xlabel()}; black: target")
 
 
 def _fits(name: str, share: float) -> bool:
-    return share >= max(ROOM, 0.022 * len(words(name)))
+    return share >= max(ROOM, LETTER * len(words(name)))
 
 
 def _streams(spans: Sequence[tuple[str, float, float]], whole: float) -> list[list[int]]:

@@ -12,7 +12,8 @@ import xarray as xr
 from .. import schema
 from ..errors import RecordingError, unknown
 from . import recording as rec
-from .design import Axis, asked, axes, protocol
+from .design import Axis, asked, axes
+from .protocols import protocol
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,9 @@ def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) ->
     return None
 
 
+_NOT_RANDOM = "nothing random is in these repeats"
+
+
 def same_conditions(graph: AreaGraph, protocol: Protocol, tree: Tree) -> list[str]:
     """Say which conditions of a protocol are one and the same for a network, and why.
 
@@ -227,6 +230,8 @@ def same_conditions(graph: AreaGraph, protocol: Protocol, tree: Tree) -> list[st
                 [each.name for each in conditions])
     sentences = []
     for reason, groups in found.items():
+        if reason == _NOT_RANDOM and sum(map(len, groups)) < len(protocol.conditions):
+            continue  # other repeats differ, as with a mask and without one
         first, second = groups[0][:2]
         more = sum(map(len, groups)) - 2
         others = f" ({more} more are the same as others, too)" if more else ""
@@ -246,7 +251,7 @@ def _reason(graph: AreaGraph, conditions: Sequence[Condition]) -> str:
         return each.interventions
 
     if count(lambda each: each.presentations, done) == 1:
-        return "nothing random is in these repeats"
+        return _NOT_RANDOM
     if graph.input == "onset" and count(onsets, done) == 1:
         return ("this network takes each picture's onset only, so how long it is on cannot "
                 "matter")

@@ -77,7 +77,8 @@ def simulate(
     device
         By default the GPU where there is one.
     precision
-        ``"float32"`` or ``"bf16"`` (mixed).
+        ``"float32"``, or ``"bf16"`` for weights and activity; statistics and the
+        readout stay in float32.
     microbatch
         Stimuli in a batch, and with their conditions the trials of a chunk; by
         default what memory allows, at most 32 on a CPU and 256 on a GPU. In float32 on

@@ -25,7 +25,7 @@ SET = "set"
 #: are of the target's class, or of another class. Further sources of images are named alike.
 DRAWN = (OTHER, SAME_CATEGORY, OTHER_CATEGORY) = ("other", "same_category", "other_category")
 INPUT_MODES = ("sustained", "onset")
-_NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,3})")
+_NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,5})")
 
 
 def drawn(show: str) -> tuple[str, int] | None:

@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 #: Images with a number, those of further sources among them.
-_NUMBERED = {"type": "string", "pattern": rf"^{WORD.pattern}_[1-9][0-9]{{0,3}}$"}
+_NUMBERED = {"type": "string", "pattern": rf"^{WORD.pattern}_[1-9][0-9]{{0,5}}$"}
 
 
 def schema() -> Schema:

@@ -91,6 +91,23 @@ DESIGNS = {
         "factors: {contrast: [0.05, 0.4, 1]}", "blank: true", "repeats: 2",
         "timeline: [{show: target, at_ms: 0, for_ms: 250, change: {contrast: $contrast}}]",
         "summary: {readout_ms: 175, by: contrast}"),
+    # a panel for each of four levels
+    "four": designed(
+        "factors: {soa_ms: [25, 100], hidden: [0, 0.3, 0.6, 0.8], mask: [none, pattern]}",
+        "timeline:",
+        "  - {show: target, at_ms: 0, for_ms: $soa_ms, change: {occlude: {hidden: $hidden}}}",
+        "  - {show: $mask, after_ms: 0, until: end}",
+        "summary: {readout_ms: 175, evidence_ms: [100, 300], by: soa_ms}"),
+    # much that is done to the network, and a picture shown again and again
+    "done": designed(
+        "factors: {gain: [0.5, 1, 2]}", "repeats: 3",
+        "timeline:",
+        "  - {show: target, at_ms: 50, for_ms: 25, times: 3, isi_ms: 25}",
+        "  - {show: pattern, after_ms: 0, for_ms: 50}",
+        "interventions:",
+        "  - {scale: V4, by: $gain}",
+        "  - {noise: V1, sd: 0.2, from_ms: 300}",
+        "  - {clamp: V2, to: hold, from_ms: 100, until_ms: 150}"),
     # four axes, the third with more levels than there is room for
     "many": designed(
         "factors: {soa_ms: [25, 100], mask: [none, phase_scrambled],",

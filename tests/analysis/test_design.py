@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortexsim import analysis
-from cortexsim.analysis import design, labels
+from cortexsim.analysis import design, labels, protocols
 from cortexsim.analysis import recording as rec
 from cortexsim.analysis.settings import settings
 
@@ -108,20 +108,20 @@ def test_each_condition_finds_the_one_without_a_picture(designs) -> None:
 
 def test_interventions_are_told_with_their_windows(make, designs) -> None:
     late = {"lesion": "feedback", "from_ms": 75}
-    assert design.interventions(designs["hupe"], late).to_numpy().tolist() == [
+    assert protocols.interventions(designs["hupe"], late).to_numpy().tolist() == [
         ["feedback off", 75, 200]]
-    assert design.interventions(designs["hupe"], {"lesion": "none"}).empty
+    assert protocols.interventions(designs["hupe"], {"lesion": "none"}).empty
     text = ("name: done\nms_per_step: 12.5\nduration_ms: 375\n"
             "factors: {gain: [1, 2]}\n"
             "timeline: [{show: target, at_ms: 0, until: end}]\ninterventions:\n"
             "  - {scale: V4, by: $gain}\n  - {noise: V1, sd: 0.2}\n"
             "  - {clamp: V2, to: hold, from_ms: 100}\n  - {delay: feedback, takes_ms: 25}\n")
     tree = make(text, stimuli=1)
-    assert design.interventions(tree, {"gain": 2}).to_numpy().tolist() == [
+    assert protocols.interventions(tree, {"gain": 2}).to_numpy().tolist() == [
         ["V4 × 2, noise in V1 (SD 0.2), feedback takes 2 steps", 0, 375],
         ["V2 held", 100, 375]]
     # a gain of 1 does nothing, and is the plainest
-    assert not design.interventions(tree, {"gain": 1}).done.str.contains("×").any()
+    assert not protocols.interventions(tree, {"gain": 1}).done.str.contains("×").any()
     assert design.plainest(tree) == {"gain": 1}
 
 

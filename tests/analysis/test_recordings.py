@@ -54,7 +54,8 @@ def test_missing_foreign_and_broken(tmp_path: Path, stored: Path, make, write) -
     ("change", "message"),
     [
         ({"complete": False}, "is incomplete: its run was stopped"),
-        ({"format": 99}, "recording format 99; this CortexSim reads up to 1"),
+        ({"format": 99}, "recording format 99; this CortexSim reads up to "
+                         f"{schema.FORMAT_VERSION}"),
         ({"complete": None}, "a Zarr store, but not a recording of CortexSim"),
     ],
 )

@@ -94,6 +94,8 @@ def test_captions_say_what_is_pooled_and_what_time_counts_from(designs) -> None:
     stream = analysis.tables(designs["keysers"])
     assert "n counts" not in stream.captions[0]
     assert "start of the trial" not in stream.captions[1]
+    late = analysis.tables(designs["done"]).captions[1]
+    assert late.endswith("from the start of the trial, in which the target comes at 50 ms")
     assert max(len(line) for tree in designs.values()
                for line in str(analysis.tables(tree)).splitlines()) <= 100
 

@@ -40,7 +40,8 @@ def assert_same_run(network: Network, x: torch.Tensor, steps: int, *, tolerance:
             for area, activity in expected.items():
                 torch.testing.assert_close(
                     state[area].to(activity), activity, rtol=tolerance,
-                    atol=tolerance * float(activity.abs().max()), msg=lambda m, at=area: f"{at}: {m}")
+                    atol=tolerance * float(activity.abs().max()),
+                    msg=lambda m, at=area: f"{at}: {m}")
             if graph.last.name in state:
                 scores = network.readout(expected, t)
                 torch.testing.assert_close(runner.readout(state, t), scores, rtol=tolerance,

@@ -110,12 +110,12 @@ def test_masks_depend_on_seed_stimulus_and_kind_not_on_place() -> None:
 
 def test_masks_are_the_same_in_another_process() -> None:
     code = ("import numpy as np\n"
-            "from cortexsim.stimuli.movie import Movie\n"
+            "from cortexsim.stimuli.gallery import Gallery\n"
             "from cortexsim.stimuli.datasets import Dataset\n"
             "from cortexsim.stimuli.protocol import Picture\n"
             "d = Dataset(np.zeros((1, 1, 2, 2), np.uint8), np.zeros(1, np.int64), ['a'], ('0',),"
             " 'x', 'test')\n"
-            "print(Movie(None, d, 5).render(Picture('white_noise'), [0]).tobytes().hex())")
+            "print(Gallery(d, d, {}, 5).render(Picture('white_noise'), [0]).tobytes().hex())")
     runs = [
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed},
                        capture_output=True, text=True, check=True).stdout

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cortexsim.errors import ProtocolError
 from cortexsim.stimuli import changes, masks
 from cortexsim.stimuli.datasets import Dataset, to_input
-from cortexsim.stimuli.movie import Movie, check, is_random
+from cortexsim.stimuli.gallery import is_random
+from cortexsim.stimuli.movie import Movie, check
 from cortexsim.stimuli.protocol import Change, Picture, Protocol
 
 PROTOCOL = Protocol.from_text("""
@@ -106,31 +107,32 @@ def test_changes_act_in_their_order() -> None:
     first = Change("contrast", (("level", 0.0),))
     then = Change("gaussian_noise", (("sd", 0.2),))
     # contrast 0 after the noise leaves grey, before it the noise
-    assert not shown.render(Picture("target", changes=(then, first)), [0]).any()
-    noise = shown.render(Picture("target", changes=(first, then)), [0])
+    assert not shown.gallery.render(Picture("target", changes=(then, first)), [0]).any()
+    noise = shown.gallery.render(Picture("target", changes=(first, then)), [0])
     assert noise.std() == pytest.approx(0.8, rel=0.2)
     for kind, told in changes.REGISTRY.items():
         values = tuple((name, one.default if one.default is not None else one.high / 2)
                        for name, one in told.parameters.items())
-        frame = shown.render(Picture("grey", changes=(Change(kind, values),)), [0, 1])
+        frame = shown.gallery.render(Picture("grey", changes=(Change(kind, values),)), [0, 1])
         assert frame.shape == (2, 3, 8, 8) and np.abs(frame).max() <= 2.0001
 
 
 def test_masks_are_made_of_what_is_said() -> None:
     shown = movie(2)
     rows = range(12)
-    other = to_input(shown.pool.images[shown._rows("other", 1, rows, 1)])
-    blocks = shown.render(Picture("block_scrambled", "other_1"), rows)
+    other = to_input(shown.pool.images[shown.gallery.rows("other", 1, rows, 1)])
+    blocks = shown.gallery.render(Picture("block_scrambled", "other_1"), rows)
     np.testing.assert_allclose(np.sort(blocks.reshape(12, -1)), np.sort(other.reshape(12, -1)),
                                atol=1e-6)
     # the mean amplitude spectrum of the set, but for what is clipped
     mean = np.abs(np.fft.fft2(DATA.images / 255)).mean(axis=0)
-    found = np.abs(np.fft.fft2(shown.render(Picture("phase_scrambled", "set"), rows) / 4 + 0.5))
+    frames = shown.gallery.render(Picture("phase_scrambled", "set"), rows)
+    found = np.abs(np.fft.fft2(frames / 4 + 0.5))
     np.testing.assert_allclose(found, np.broadcast_to(mean, found.shape), rtol=1e-4, atol=1e-4)
     # one made of the target is the one that it always was
     np.testing.assert_array_equal(
-        shown.render(Picture("pink_noise"), [4]),
-        to_input((masks.pink_noise(DATA.images[4] / 255, shown._generator(
+        shown.gallery.render(Picture("pink_noise"), [4]),
+        to_input((masks.pink_noise(DATA.images[4] / 255, shown.gallery._generator(
             "made-up-4", "pink_noise", 1)) * 255).astype(np.float32))[None])
 
 
@@ -144,11 +146,11 @@ def test_categories_and_sources_have_the_classes_they_say(seed: int, repeat: int
     assert (labels[:, 2] != DATA.labels).all() and (labels[:, 5] == -1).all()
     assert {*labels[:, 4].tolist()} <= {1, -1}  # of its classes b and z the data set has b
     for name, count in (("same_category", 3), ("other_category", 8), ("other", 11)):
-        drawn = np.stack([shown._rows(name, k + 1, range(12), repeat) for k in range(count)])
+        drawn = np.stack([shown.gallery.rows(name, k + 1, range(12), repeat) for k in range(count)])
         for row in range(12):
             assert len({row, *drawn[:, row].tolist()}) == count + 1
     for name in names[:5]:
-        frame = shown.render(Picture(name), range(12), repeat)
+        frame = shown.gallery.render(Picture(name), range(12), repeat)
         origin = SCENES if name == "scenes_5" else DATA
         told = [origin.classes[origin.labels[(to_input(origin.images) == one).all(
             axis=(1, 2, 3)).argmax()]] for one in frame]
@@ -200,5 +202,5 @@ def test_sources_fit_the_data_set() -> None:
 def test_a_long_pool_is_put_in_order_once_for_a_stimulus(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = movie()
     shown.labels([f"other_{k}" for k in (1, 2)], range(12))
-    monkeypatch.setattr(shown, "_generator", None)  # would fail if it was called again
+    monkeypatch.setattr(shown.gallery, "_generator", None)  # would fail if it was called again
     assert shown.labels(["other_2", "other_1"], range(12)).shape == (12, 2)

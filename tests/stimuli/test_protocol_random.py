@@ -192,7 +192,7 @@ def pixels(movie: Movie, word: str, level: float, repeat: int) -> np.ndarray:
     elif word == "grey":
         plain = np.full((2, 1, 4, 4), 0.5)
     else:
-        plain = movie.render(Picture(word), [0, 1], repeat) * 0.25 + 0.5
+        plain = movie.gallery.render(Picture(word), [0, 1], repeat) * 0.25 + 0.5
     return ((plain - 0.5) * level) / 0.25
 
 

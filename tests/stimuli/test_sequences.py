@@ -149,7 +149,7 @@ def test_no_image_comes_twice_and_seeds_differ() -> None:
     one, two = (Movie(PROTOCOL, DATA, seed).labels(["other_1"], range(9)) for seed in (1, 2))
     assert (one != two).any()
     movie = Movie(PROTOCOL, DATA, 1)
-    rows = np.stack([movie._rows("other", number, range(9), 1) for number in range(1, 9)])
+    rows = np.stack([movie.gallery.rows("other", number, range(9), 1) for number in range(1, 9)])
     assert (np.sort(np.concatenate([rows, np.arange(9)[None]]), axis=0)
             == np.arange(9)[:, None]).all()
 

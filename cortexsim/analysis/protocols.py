@@ -1,0 +1,99 @@
+"""What the recorded protocol says of a recording: what was done to pictures and the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import xarray as xr
+
+from .. import schema
+from . import recording as rec
+
+if TYPE_CHECKING:
+    from ..stimuli.protocol import Condition, Protocol
+
+#: Amounts at which a change or an intervention leaves all as it is; 0 of the others.
+UNDISTURBED = {"contrast": 1.0, "scale": 1.0, "low_pass": math.inf, "delay": 1.0}
+
+
+def interventions(recording: xr.DataTree, condition: Mapping[str, object]) -> pd.DataFrame:
+    """Say what was done to the network, from when to when, in a condition.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    condition
+        As in :func:`cortexsim.analysis.recording.select`; of several conditions the first
+        is taken.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``done`` (in words), ``start_ms`` and ``stop_ms`` on the recording's axis, a row for
+        each window; without what leaves all as it is. Empty without a recorded protocol.
+    """
+    text = protocol(recording)
+    first = int(rec.select(recording, condition)[0])
+    name = str(recording.coords[schema.CONDITION].values[first])
+    known: Sequence[Condition] = text.conditions if text else ()
+    windows: dict[tuple[int, int], list[str]] = {}
+    for item in next((one.interventions for one in known if one.name == name), ()):
+        if item.kind == "lesion" or item.value != UNDISTURBED.get(item.kind, 0.0):
+            windows.setdefault((item.start, item.stop), []).append(
+                _words(item.kind, item.where, item.value))
+    last = float(rec.axis(recording)[-1])
+    rows = [(", ".join(done), text.clock.ms(start), min(text.clock.ms(stop), last))
+            for (start, stop), done in windows.items() if text]
+    return pd.DataFrame(rows, columns=["done", "start_ms", "stop_ms"])
+
+
+def protocol(recording: xr.DataTree) -> Protocol | None:
+    """Return the recorded protocol, or None where there is none."""
+    text = recording.attrs.get("protocol")
+    return _parse(str(text)) if text else None
+
+
+@lru_cache(maxsize=8)
+def _parse(text: str) -> Protocol:
+    from ..stimuli.protocol import Protocol
+
+    return Protocol.from_text(text)
+
+
+def _words(kind: str, where: str, value: float | str | None) -> str:
+    amount = f"{value:g}" if isinstance(value, int | float) else str(value)
+    return {
+        "lesion": f"{where} off",
+        "noise": f"noise in {where} (SD {amount})",
+        "clamp": f"{where} held" if value == "hold" else f"{where} held at {amount}",
+        "scale": f"{where} \u00d7 {amount}",
+        "delay": f"{where} takes {amount} steps",
+    }[kind]
+
+
+def undisturbed(text: Protocol | None, factor: str) -> float | None:
+    """Return the level at which a factor leaves all as it is; None if it is no such amount.
+
+    A factor is an amount if its level is the value of one kind of change, or of one kind of
+    intervention, wherever there is any.
+    """
+    from ..stimuli import changes
+
+    common: set[str] | None = None
+    for one in text.conditions if text else ():
+        if factor not in one.factors:
+            continue
+        done: list[tuple[str, object]] = [
+            (change.kind, dict(change.values)[changes.REGISTRY[change.kind].main])
+            for shown in one.presentations for change in shown.picture.changes]
+        done += [(item.kind, item.value) for item in one.interventions
+                 if item.kind in ("noise", "scale", "delay")]
+        here = {kind for kind, value in done if value == one.factors[factor]}
+        if done:
+            common = here if common is None else common & here
+    return UNDISTURBED.get(min(common), 0.0) if common else None
