@@ -50,14 +50,14 @@ def show(name: str, out: Path | None, seed: int, data_root: Path | None) -> None
 
     found = lookup.find_protocol(name)
     if out is not None:
-        from .stimuli import timeline
+        from .stimuli.protocol import draw
 
         images, sources, without = None, None, ""
         try:
             images, sources = lookup.images_of(found, seed=seed, root=data_root)
         except DatasetError as problem:
             without = f" (without what is shown: {problem})"
-        timeline.draw(found, out, images=images, sources=sources, seed=seed)
+        draw.draw(found, out, images=images, sources=sources, seed=seed)
     click.echo(found.describe())
     if out is not None:
         click.echo(f"picture    {out}{without}")
@@ -73,9 +73,9 @@ def schema(out: Path | None) -> None:
     """
     import json
 
-    from .stimuli import protocolschema
+    from .stimuli.protocol import json_schema
 
-    text = json.dumps(protocolschema.schema(), indent=2) + "\n"
+    text = json.dumps(json_schema.schema(), indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

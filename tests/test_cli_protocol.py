@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from cortexsim import resources
 from cortexsim.cli import main
 from cortexsim.stimuli.protocol import Protocol
-from cortexsim.stimuli.protocolschema import schema
+from cortexsim.stimuli.protocol.json_schema import schema
 
 TWO = """\
 name: two

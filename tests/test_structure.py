@@ -26,8 +26,8 @@ FLOORS = [
      "terminal", "options", "files", "checksums"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
-                 "graph", "presets", "stimuli.protocol", "stimuli.lookup", "stimuli.timeline",
-                 "stimuli.protocolschema", "stimuli.masks", "stimuli.movie",
+                 "graph", "presets", "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
+                 "stimuli.protocol.json_schema", "stimuli.masks", "stimuli.movie",
                  "stimuli.sequences", "options",
                  "stimuli.datasets", "analysis.recording", "analysis.latency",
                  "analysis.psychometrics", "analysis.figures", "analysis.summary", "cli"]

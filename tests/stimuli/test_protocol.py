@@ -300,8 +300,8 @@ def test_unknown_input_mode() -> None:
 
 
 def test_protocols_need_no_torch() -> None:
-    code = ("import sys, cortexsim.stimuli.protocolbuild, cortexsim.stimuli.movie\n"
-            "import cortexsim.stimuli.strip\n"
+    code = ("import sys, cortexsim.stimuli.protocol.build, cortexsim.stimuli.movie\n"
+            "import cortexsim.stimuli.protocol.strip\n"
             "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'xarray', 'pandas'}\n"
             "sys.exit(' '.join(heavy & set(sys.modules)) or None)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

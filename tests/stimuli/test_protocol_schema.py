@@ -11,7 +11,7 @@ from cortexsim import resources, yamlio
 from cortexsim.errors import ProtocolError
 from cortexsim.stimuli import changes, masks
 from cortexsim.stimuli.protocol import Protocol
-from cortexsim.stimuli.protocolschema import DIALECT, schema
+from cortexsim.stimuli.protocol.json_schema import DIALECT, schema
 
 SCHEMA = schema()
 CHECK = Draft202012Validator(SCHEMA)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from cortexsim import palette, resources
 from cortexsim.errors import ProtocolError, RecordingError
-from cortexsim.stimuli import datasets, timeline
-from cortexsim.stimuli.protocol import Protocol
+from cortexsim.stimuli import datasets
+from cortexsim.stimuli.protocol import Protocol, draw
 
 PROTOCOL = Protocol.from_text("""
 name: demo
@@ -48,7 +48,7 @@ def words(figure: Figure) -> list[str]:
 
 
 def test_bars_are_where_the_pictures_are() -> None:
-    figure = timeline.draw(PROTOCOL, images=DIGITS)
+    figure = draw.draw(PROTOCOL, images=DIGITS)
     # on the recording's axis, which the arrival shifts
     assert bars(figure, palette.TARGET) == [(40, 65)] * 2 + [(40, 90)] * 2
     assert bars(figure, palette.SPARE_COLORS[0]) == [(90, 290)] * 2 + [(115, 290)] * 2
@@ -65,21 +65,21 @@ def test_bars_are_where_the_pictures_are() -> None:
 
 
 def test_every_picture_is_shown_as_it_looks() -> None:
-    figure = timeline.draw(PROTOCOL, images=DIGITS)
+    figure = draw.draw(PROTOCOL, images=DIGITS)
     frames = figure.axes[2:]
     assert len(frames) == len(PROTOCOL.pictures) == 3
     target = np.asarray(frames[0].images[0].get_array())
     np.testing.assert_allclose(target, 0.25 + DIGITS.images[0, 0] / 510, atol=1e-6)
     assert {"target", "contrast 0.5", "phase_scrambled of", "other_1", "grey"} <= {*words(figure)}
     # without images, patches of the same colours
-    bare = timeline.draw(PROTOCOL)
+    bare = draw.draw(PROTOCOL)
     assert not any(axes.images for axes in bare.axes)
     assert [axes.spines["left"].get_edgecolor() for axes in bare.axes[2:]] == [
         axes.spines["left"].get_edgecolor() for axes in frames]
 
 
 def test_nothing_lies_outside_the_sheet() -> None:
-    figure = timeline.draw(PROTOCOL, images=DIGITS)
+    figure = draw.draw(PROTOCOL, images=DIGITS)
     figure.canvas.draw()
     width, height = figure.get_size_inches() * figure.dpi
     for axes in figure.axes:
@@ -91,14 +91,14 @@ def test_nothing_lies_outside_the_sheet() -> None:
 @pytest.mark.parametrize("name", resources.protocols())
 def test_every_protocol_that_comes_along_can_be_drawn(name: str) -> None:
     protocol = Protocol.from_yaml(resources.protocols()[name])
-    figure = timeline.draw(protocol)
+    figure = draw.draw(protocol)
     assert len(figure.axes) >= 3 and protocol.name in words(figure)
 
 
 def test_many_conditions_and_pictures_are_cut_and_said() -> None:
     text = ("name: x\nms_per_step: 10\nduration_ms: 3000\nfactors: {{c: [{}]}}\n"
             "timeline: [{{show: stream, images: 6, target: 1, at: {{steps: $c}}, each_ms: 20}}]\n")
-    figure = timeline.draw(Protocol.from_text(text.format(", ".join(map(str, range(100))))))
+    figure = draw.draw(Protocol.from_text(text.format(", ".join(map(str, range(100))))))
     assert "not drawn: 40 more conditions and 2 more pictures" in words(figure)
     assert "59" in words(figure) and "60" not in words(figure)
     assert len(figure.axes) == 2 + 4  # target and three others
@@ -112,18 +112,18 @@ def test_many_conditions_and_pictures_are_cut_and_said() -> None:
 def test_the_same_protocol_is_the_same_file(tmp_path: Path, ending: str) -> None:
     files = [tmp_path / f"{name}.{ending}" for name in "ab"]
     for file in files:
-        timeline.draw(PROTOCOL, file, images=DIGITS)
+        draw.draw(PROTOCOL, file, images=DIGITS)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_what_cannot_be_drawn(tmp_path: Path) -> None:
     with pytest.raises(ProtocolError, match="a picture ends in one of .svg, .png, .pdf"):
-        timeline.draw(PROTOCOL, tmp_path / "x.gif")
+        draw.draw(PROTOCOL, tmp_path / "x.gif")
     with pytest.raises(ProtocolError, match="shows 1 images besides the target"):
-        timeline.draw(PROTOCOL, tmp_path / "x.png", images=DIGITS.take([0]))
+        draw.draw(PROTOCOL, tmp_path / "x.png", images=DIGITS.take([0]))
     (tmp_path / "taken").write_text("")
     with pytest.raises(RecordingError, match="cannot be written"):
-        timeline.draw(PROTOCOL, tmp_path / "taken" / "x.png")
+        draw.draw(PROTOCOL, tmp_path / "taken" / "x.png")
     assert {path.name for path in tmp_path.iterdir()} == {"taken"}
 
 
@@ -133,7 +133,7 @@ def test_names_can_be_read_on_their_bars() -> None:
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
-    for colour in [palette.TARGET, palette.GREY, *palette.SPARE_COLORS, *timeline._TURNS]:
-        ink = timeline._ink(colour).replace("white", "#FFFFFF")
+    for colour in [palette.TARGET, palette.GREY, *palette.SPARE_COLORS, *draw._TURNS]:
+        ink = draw._ink(colour).replace("white", "#FFFFFF")
         low, high = sorted((light(colour), light(ink)))
         assert (high + 0.05) / (low + 0.05) >= 2.5, colour

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..errors import ProtocolError, unknown
-from ..schema import NONE, NOTHING
-from . import changes, masks
-from .protocol import DRAWN, GREY, SET, TARGET, Change, Picture, drawn
-from .protocolentries import SEQUENCE, STREAM, ChangeValues, Entry
-from .protocolreading import Choice, Reading, located
-from .protocolvalues import Level, reference
+from ...errors import ProtocolError, unknown
+from ...schema import NONE, NOTHING
+from .. import changes, masks
+from .core import DRAWN, GREY, SET, TARGET, Change, Picture, drawn
+from .entries import SEQUENCE, STREAM, ChangeValues, Entry
+from .reading import Choice, Reading, located
+from .values import Level, reference
 
 #: Words for no drive; both read as ``nothing`` in timelines and recordings.
 NOTHING_WORDS = (NOTHING, NONE)

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import files, palette
-from ..errors import ProtocolError
-from ..schema import INPUT_MEAN, INPUT_SCALE
-from . import changes
-from .datasets import Dataset
-from .movie import Movie, check
-from .protocol import GREY, OTHER, TARGET, Change, Condition, Picture, Protocol, drawn
-from .protocolvalues import plain
-from .strip import name_of, said
-from .timelinesheet import (
+from ... import files, palette
+from ...errors import ProtocolError
+from ...schema import INPUT_MEAN, INPUT_SCALE
+from .. import changes
+from ..datasets import Dataset
+from ..movie import Movie, check
+from .core import GREY, OTHER, TARGET, Change, Condition, Picture, Protocol, drawn
+from .sheet import (
     BAR,
     DONE,
     LETTER,
@@ -38,6 +36,8 @@ from .timelinesheet import (
     lay_out,
     time_axes,
 )
+from .strip import name_of, said
+from .values import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .. import yamlio
-from ..clock import Clock
-from ..errors import ProtocolError
-from .protocolvalues import Length, Level, reference
+from ... import yamlio
+from ...clock import Clock
+from ...errors import ProtocolError
+from .values import Length, Level, reference
 
 
 @contextmanager

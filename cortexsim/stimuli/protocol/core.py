@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .. import yamlio
-from ..clock import Clock
-from ..errors import ProtocolError, unknown
-from ..schema import NOTHING
-from .protocolfile import Record, Summary
-from .protocolvalues import Level
+from ... import yamlio
+from ...clock import Clock
+from ...errors import ProtocolError, unknown
+from ...schema import NOTHING
+from .file import Record, Summary
+from .values import Level
 
 TARGET, GREY = "target", "grey"
 #: What a mask can be made of besides images: the data set's mean amplitude spectrum.
@@ -217,7 +217,7 @@ class Protocol:
             If the file cannot be read or its protocol not be carried out; the
             message begins with ``file:line``.
         """
-        from .protocolbuild import build
+        from .build import build
 
         return build(yamlio.read(path, ProtocolError), Path(path).parent)
 
@@ -232,7 +232,7 @@ class Protocol:
         ProtocolError
             As :meth:`from_yaml`.
         """
-        from .protocolbuild import build
+        from .build import build
 
         return build(yamlio.loads(text, ProtocolError, source), Path())
 

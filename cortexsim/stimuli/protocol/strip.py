@@ -5,8 +5,8 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable
 
-from ..schema import NOTHING
-from .protocol import (
+from ...schema import NOTHING
+from .core import (
     GREY,
     OTHER,
     SET,
@@ -18,7 +18,7 @@ from .protocol import (
     Protocol,
     drawn,
 )
-from .protocolvalues import plain
+from .values import plain
 
 #: Longer trials are drawn with several indices to a letter, and no more conditions than these.
 WIDTH, MAX_CONDITIONS = 100, 200

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from ..errors import ProtocolError
-from ..schema import NONE
-from .protocol import Intervention
-from .protocolentries import InterventionEntry
-from .protocolreading import Choice, located
-from .protocolvalues import Length, Level
+from ...errors import ProtocolError
+from ...schema import NONE
+from .core import Intervention
+from .entries import InterventionEntry
+from .reading import Choice, located
+from .values import Length, Level
 
 #: Kinds of connections, as graphs name them.
 CONNECTION_KINDS = ("feedforward", "feedback", "lateral", "bypass")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from .protocolvalues import (
+from .values import (
     STEPS_SCHEMA,
     CountOf,
     Length,

@@ -6,16 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import yamlio
-from ..clock import MS_PER_STEP_RANGE, Clock
-from ..errors import ProtocolError, unknown
-from ..schema import BLANK, NOTHING, REPEAT
-from . import protocolfactors, protocolinterventions, protocoltimeline
-from .datasets import is_folder
-from .protocol import DRAWN, GREY, Condition, Picture, Presentation, Protocol
-from .protocolfile import ProtocolFile
-from .protocolreading import Choice, Reading, in_steps, located
-from .protocolvalues import WORD, Level
+from ... import yamlio
+from ...clock import MS_PER_STEP_RANGE, Clock
+from ...errors import ProtocolError, unknown
+from ...schema import BLANK, NOTHING, REPEAT
+from ..datasets import is_folder
+from . import factors, interventions, timeline
+from .core import DRAWN, GREY, Condition, Picture, Presentation, Protocol
+from .file import ProtocolFile
+from .reading import Choice, Reading, in_steps, located
+from .values import WORD, Level
 
 #: A limit that no experiment reaches; beyond it a number is a slip of the pen.
 MAX_STEPS = 100_000
@@ -40,13 +40,13 @@ def build(document: yamlio.Document, folder: Path) -> Protocol:
     clock = _clock(file, document)
     last = _duration(file, clock, document)
     sources = _sources(file, document)
-    factors = protocolfactors.levels(file, document)
-    reading = Reading(document, clock, last, factors, sources)
+    levels = factors.levels(file, document)
+    reading = Reading(document, clock, last, levels, sources)
     conditions = tuple(_conditions(file, reading))
     recorded = _recorded(file, reading)
     readout, evidence = _summary(file, reading, recorded)
     _check_asked(reading, conditions, readout, evidence)
-    varied = {name: tuple(levels) for name, levels in factors.items()}
+    varied = {name: tuple(each) for name, each in levels.items()}
     if file.repeats > 1:
         varied[REPEAT] = tuple(range(1, file.repeats + 1))
     return Protocol(
@@ -107,18 +107,18 @@ def _from_folder(given: str, folder: Path) -> str:
 
 
 def _conditions(file: ProtocolFile, reading: Reading) -> Iterator[Condition]:
-    chosen = protocolfactors.combinations(file, reading.factors, reading.document)
-    protocoltimeline.check(reading, file.timeline)
+    chosen = factors.combinations(file, reading.factors, reading.document)
+    timeline.check(reading, file.timeline)
     for places in chosen:
         picked: dict[str, Level] = {
             name: reading.factors[name][places[name]] for name in reading.factors}
-        choice = Choice(reading, places, protocolfactors.name_of(picked, file.name))
-        shown, asked = protocoltimeline.read(choice, file.timeline)
+        choice = Choice(reading, places, factors.name_of(picked, file.name))
+        shown, asked = timeline.read(choice, file.timeline)
         done = tuple(item for row, entry in enumerate(file.interventions)
-                     for item in protocolinterventions.read(choice, row, entry))
+                     for item in interventions.read(choice, row, entry))
         for repeat in range(1, file.repeats + 1):
             run = picked | {REPEAT: repeat} if file.repeats > 1 else picked
-            yield Condition(protocolfactors.name_of(run, file.name), run, shown, asked, done,
+            yield Condition(factors.name_of(run, file.name), run, shown, asked, done,
                             repeat)
     if file.blank:
         if not file.factors and file.repeats == 1 and file.name == BLANK:

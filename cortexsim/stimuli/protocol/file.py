@@ -1,4 +1,4 @@
-"""The keys of a protocol file and what each may hold; :mod:`.protocol` gives them meaning."""
+"""The keys of a protocol file and what each may hold; :mod:`.core` gives them meaning."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .protocolentries import Entry, InterventionEntry
-from .protocolvalues import AnyLevel, Count, Ms, Number, Part, Steps, Text, Word
+from .entries import Entry, InterventionEntry
+from .values import AnyLevel, Count, Ms, Number, Part, Steps, Text, Word
 
 #: What ``reduce`` may be.
 REDUCTIONS = r"^(none|mean|summary|units:[1-9][0-9]*)$"

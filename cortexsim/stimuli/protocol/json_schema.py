@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..schema import NONE, NOTHING
-from . import changes, masks
-from .protocol import DRAWN, GREY, SET, TARGET
-from .protocolentries import INTERVENTIONS, SEQUENCE, SPECIAL_KEYS, STREAM
-from .protocolfile import ProtocolFile
-from .protocolvalues import REFERENCE_SCHEMA, WORD
-from .sequences import ANSWERS, ASKS
+from ...schema import NONE, NOTHING
+from .. import changes, masks
+from ..sequences import ANSWERS, ASKS
+from .core import DRAWN, GREY, SET, TARGET
+from .entries import INTERVENTIONS, SEQUENCE, SPECIAL_KEYS, STREAM
+from .file import ProtocolFile
+from .values import REFERENCE_SCHEMA, WORD
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

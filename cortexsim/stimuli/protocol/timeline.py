@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import ProtocolError
-from ..schema import NOTHING
-from . import protocolpictures
-from .protocol import TARGET, Picture, Presentation
-from .protocolentries import SEQUENCE, STREAM, Entry
-from .protocolreading import Choice, Reading, located
-from .sequences import SequenceTask
+from ...errors import ProtocolError
+from ...schema import NOTHING
+from ..sequences import SequenceTask
+from . import pictures
+from .core import TARGET, Picture, Presentation
+from .entries import SEQUENCE, STREAM, Entry
+from .reading import Choice, Reading, located
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def check(reading: Reading, entries: Sequence[Entry]) -> None:
         If entries do not fit each other.
     """
     for row, entry in enumerate(entries):
-        protocolpictures.check(reading, row, entry)
+        pictures.check(reading, row, entry)
         if entry.follows and (row == 0 or entries[row - 1].until is not None):
             with located(reading.document, "timeline", row, entry.start[0]):
                 raise ProtocolError(
@@ -96,7 +96,7 @@ def read(
 
 def _picture(choice: Choice, row: int, entry: Entry, start: int) -> tuple[list[_Span], int]:
     """Return the spans of one picture, perhaps repeated, and where they end."""
-    picture = protocolpictures.picture(choice, row, entry)
+    picture = pictures.picture(choice, row, entry)
     show = NOTHING if picture is None else picture.show
     if entry.length is None:
         last = choice.reading.last
@@ -131,7 +131,7 @@ def _stream(choice: Choice, row: int, entry: Entry, start: int) -> tuple[list[_S
         with located(choice.reading.document, "timeline", row, entry.length[0]):
             raise ProtocolError("an image is on for 1 step or more, not 0")
     end = _end(choice, row, entry, start + images * (steps + gap) - gap, STREAM)
-    changes = protocolpictures.changed(choice, row, entry)
+    changes = pictures.changed(choice, row, entry)
     names = [f"other_{k}" for k in range(1, images)]
     names.insert(place - 1, TARGET)
     return [
@@ -157,13 +157,13 @@ def _sequence(
         named = [task.asked(t - start) if t >= start else None for t in range(last + 1)]
         if not any(place is not None for place in named):
             raise ProtocolError("the trial ends before anything is asked")
-    pictures = [TARGET, *(f"other_{k}" for k in range(1, images))]
+    names = [TARGET, *(f"other_{k}" for k in range(1, images))]
     ends = [start + (k + 1) * steps for k in range(images)]
     ends[-1] += delay  # as in training, the last stays on until it is answered
-    changes = protocolpictures.changed(choice, row, entry)
+    changes = pictures.changed(choice, row, entry)
     spans = [_Span(start + k * steps, min(ends[k], last + 1), row, Picture(name, changes=changes))
-             for k, name in enumerate(pictures)]
-    return spans, tuple(NOTHING if k is None else pictures[k] for k in named), ends[-1]
+             for k, name in enumerate(names)]
+    return spans, tuple(NOTHING if k is None else names[k] for k in named), ends[-1]
 
 
 def _length(choice: Choice, row: int, entry: Entry) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .. import palette
-from .protocol import Condition, Protocol
-from .protocolvalues import plain
+from ... import palette
+from .core import Condition, Protocol
+from .values import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from .. import yamlio
-from ..errors import ProtocolError, unknown
-from ..schema import COLUMNS, NONE, NOTHING, REPEAT, RESERVED
-from .protocolfile import ProtocolFile
-from .protocolreading import located
-from .protocolvalues import WORD, Level, plain, reference
+from ... import yamlio
+from ...errors import ProtocolError, unknown
+from ...schema import COLUMNS, NONE, NOTHING, REPEAT, RESERVED
+from .file import ProtocolFile
+from .reading import located
+from .values import WORD, Level, plain, reference
 
 #: A number that no experiment reaches; beyond it something is a slip of the pen.
 MAX_CONDITIONS = 100_000
