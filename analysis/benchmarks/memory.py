@@ -34,7 +34,8 @@ def peak(network: str, trials: int, most: int) -> int:
     ids = [f"{images.ids[row]}-{place}" for place, row in enumerate(again)]
     images = replace(images, images=images.images[again], labels=images.labels[again], ids=ids)
     with tempfile.TemporaryDirectory() as folder:
-        cs.simulate(loaded.network, protocol, images, trials=trials, progress=False,
+        # one batch for all: of few stimuli, auto makes smaller ones of one size
+        cs.simulate(loaded.network, protocol, images, trials=trials, progress=False, microbatch=25,
                     record=cs.Record(reduce="none", dtype="float16"),
                     out=Path(folder) / "recording.zarr").close()
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
