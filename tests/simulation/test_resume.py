@@ -108,6 +108,13 @@ def test_what_differs_is_named(stopped, network, protocol, pictures, change, mes
     assert contents(stopped) == before
 
 
+def test_a_complete_recording_of_something_else_is_not_passed_off_as_this(
+    whole, network, protocol, pictures,
+):
+    with pytest.raises(RecordingError, match=r"another seed \(0, now 3\)"):
+        simulate(network, protocol, pictures(5), out=whole, record=MAPS, seed=3, resume=True)
+
+
 @pytest.mark.filterwarnings("ignore:conditions .* onset only")
 def test_other_weights_images_and_protocols(stopped, network, onset_network, protocol, pictures):
     options = {"record": MAPS, "out": stopped, "resume": True}
