@@ -13,12 +13,13 @@ from .. import schema
 from ..errors import RecordingError
 from .recorder import COMPLETE, METADATA
 
-#: What has to be the same, and what to call it.
+#: What has to be the same, and what to call it where it is not.
 _SAME = {
-    "model": "network", "weights_sha256": "weights", "state_sha256": "weights", "graph": "graph",
-    "protocol": "protocol", "dataset": "data set", "split": "split", "images_sha256": "images",
-    "seed": "seed", "precision": "precision", "beyond": "rule for steps past the calibration",
-    "record": "choice of what to record",
+    "model": "another network", "weights_sha256": "other weights", "state_sha256": "other weights",
+    "graph": "another graph", "protocol": "another protocol", "dataset": "another data set",
+    "split": "another split", "images_sha256": "other images", "seed": "another seed",
+    "precision": "another precision", "beyond": "another rule for steps past the calibration",
+    "record": "another choice of what to record",
 }
 
 
@@ -92,7 +93,7 @@ def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for key, word in _SAME.items():
         if begun.get(key) != now.get(key):
             raise RecordingError(
-                f"{path} was begun with another {word}{_values(begun.get(key), now.get(key))}: "
+                f"{path} was begun with {word}{_values(begun.get(key), now.get(key))}: "
                 "go on with what it was begun with, or run it again into another folder"
             )
     if begun[COMPLETE]:
@@ -125,4 +126,4 @@ def _values(before: object, after: object) -> str:
         keys = [key for key in after if before.get(key) != after[key]]
         before, after = ({key: one.get(key) for key in keys} for one in (before, after))
     said = f" ({before}, now {after})"
-    return said if len(said) < 200 and "\n" not in said else ""
+    return said if len(said) < 120 and "\n" not in said else ""
