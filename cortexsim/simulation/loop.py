@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -192,12 +193,19 @@ class _Run:
                     # only now, so that what fails at once leaves nothing behind
                     buffers.wait()
                     check_range(layout, buffers.values)
-                    place = files.make_folder(self.out, self.stem, ".zarr")
-                    self.recorder = Recorder(place, layout, self.attrs)
+                    self._lay_out()
                 writer.submit(partial(_write, self.recorder, chunk, buffers))
                 bar.update(rows.stop - rows.start)
         assert self.recorder is not None, "a plan has one stimulus or more"
         self.recorder.finish()
+
+    def _lay_out(self) -> None:
+        place = files.make_folder(self.out, self.stem, ".zarr")
+        try:
+            self.recorder = Recorder(place, self.plan.layout, self.attrs)
+        except KeyboardInterrupt:
+            shutil.rmtree(place)  # no number is in it yet
+            raise
 
     def stopped(self) -> str:
         """Say what is left of a run that was interrupted."""

@@ -110,6 +110,16 @@ def test_what_differs_is_named(stopped, network, protocol, pictures, change, mes
     assert contents(stopped) == before
 
 
+def test_ctrl_c_while_the_store_is_laid_out(network, protocol, pictures, tmp_path, monkeypatch):
+    def stop(*about):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recorder, "_write_coords", stop)
+    with pytest.raises(Interrupted, match="^stopped; nothing was written$"):
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_complete_recording_of_something_else_is_not_passed_off_as_this(
     whole, network, protocol, pictures,
 ):
