@@ -66,11 +66,9 @@ class Recorder:
                 self._root = (self._lay_out({**attrs, COMPLETE: False}) if resumed is None
                               else self._go_on(resumed))
                 # a chunk without anything in it is written, too, to be told from a lost one;
-                # zarr would do so only where asked when an array is opened
-                self._arrays = {
-                    name: zarr.open_array(str(path), path=name, mode="r+",
-                                          config={"write_empty_chunks": True})
-                    for name in layout.arrays}
+                # an array does so only if it was opened under this setting
+                with zarr.config.set({"array.write_empty_chunks": True}):
+                    self._arrays = {name: array_at(self._root, name) for name in layout.arrays}
         except BaseException:
             self.close()
             raise

@@ -42,7 +42,8 @@ def test_what_is_empty_in_every_trial_is_no_damage(network, protocol, pictures, 
     unnamed = replace(images, labels=np.full(4, -1))
     gone = Protocol.from_text(
         "name: gone\nms_per_step: 12.5\nduration_ms: 75\ninterventions: [{lesion: V1}]\n"
-        "timeline: [{show: other_1, at_ms: 0, for_ms: 25}, {show: target, after_ms: 0, for_ms: 25}]")
+        "timeline:\n  - {show: other_1, at_ms: 0, for_ms: 25}\n"
+        "  - {show: target, after_ms: 0, for_ms: 25}\n")
     simulate(network, gone, unnamed, out=path, microbatch=2).close()
     analysis.verify(path)
     with analysis.open(path) as found:
