@@ -222,10 +222,10 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
         An open recording.
     condition
         A condition's name, or levels of factors such as ``{"mask": "none"}``.
-        None chooses the plainest condition, in which something is to be named: ``none`` (or
-        ``grey``) where a factor has that level, else its first word; of numbers that change
-        pictures or the network the one that leaves them as they are, of others the largest
-        (the longest). See :func:`cortexsim.analysis.design.axes`.
+        None chooses the plainest condition, in which something is to be named if there is any
+        such: ``none`` (or ``grey``) where a factor has that level, else its first word; of
+        numbers that change pictures or the network the one that leaves them as they are, of
+        others the largest (the longest). See :func:`cortexsim.analysis.design.axes`.
 
     Returns
     -------
@@ -241,7 +241,8 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
     if condition is None:
         from . import design
 
-        table = table[design.asked(recording)]
+        asked = design.asked(recording)
+        table = table[asked] if asked.any() else table
         condition = design.plainest(recording)
     if isinstance(condition, str):
         known = list(dict.fromkeys(table[schema.CONDITION]))
