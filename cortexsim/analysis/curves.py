@@ -23,6 +23,8 @@ UNPLACED = 0.05
 
 NOT_SATURATED, ON_PLATEAU = "not saturated", "plateau"
 AT_ARRIVAL = "from arrival on"
+#: Of what is there at the first recorded index, if that is not the first of the trial.
+NOT_RECORDED = "before the recording begins"
 
 
 def average(rows: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -160,15 +160,17 @@ def baseline(recording: xr.DataTree, condition: Mapping[str, object]) -> str | N
     Returns
     -------
     str or None
-        The name of the catch trials that differ from `condition` in one factor; or else
-        ``blank``, if there is one.
+        The name of the catch trials that differ from `condition` in one factor, unless there
+        are catch trials only; or else ``blank``, if there is one.
     """
-    table = rec.trials(recording)[~asked(recording)].drop_duplicates(schema.CONDITION)
+    named = asked(recording)
+    table = rec.trials(recording)[~named & named.any()].drop_duplicates(schema.CONDITION)
     for name, row in zip(table[schema.CONDITION], table.to_dict("records"), strict=True):
         # what makes a catch trial one, such as the target that is not there
         if sum(row[factor] != level for factor, level in condition.items()) == 1:
             return str(name)
-    return schema.BLANK if schema.BLANK in set(table[schema.CONDITION]) else None
+    known = set(rec.trials(recording)[schema.CONDITION])
+    return schema.BLANK if schema.BLANK in known else None
 
 
 def _together(table: pd.DataFrame, names: Sequence[str]) -> list[list[str]]:

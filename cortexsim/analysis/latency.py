@@ -138,7 +138,9 @@ def response(
         the peak alone is NaN, noted ``plateau``. Resamples without a maximum
         before the last index are left out of the interval and their share is
         noted; above 5 % there is no interval. In a recording thinned in time,
-        arrival is the first *recorded* index at which the area is populated.
+        arrival is the first *recorded* index at which the area is populated; in one that
+        begins later than the trial, arrivals and onsets that may lie before it are NaN, and
+        noted.
 
     Raises
     ------
@@ -155,6 +157,8 @@ def response(
         for measure in MEASURES:
             options = (measure, level, interpolate)
             place, note = curves.locate(rows, *options)
+            if place == 0 and step[0] > 0 and measure != "peak":
+                place, note = np.nan, curves.NOT_RECORDED
             low, high = np.nan, np.nan
             if resamples and measure != "arrival" and np.isfinite(place):
                 low, high, doubt = curves.interval(rows, options, confidence, resamples, seed)

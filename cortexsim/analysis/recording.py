@@ -7,6 +7,7 @@ The other functions answer the questions every analysis asks first.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -222,10 +223,10 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
         An open recording.
     condition
         A condition's name, or levels of factors such as ``{"mask": "none"}``.
-        None chooses the plainest condition, in which something is to be named: ``none`` (or
-        ``grey``) where a factor has that level, else its first word; of numbers that change
-        pictures or the network the one that leaves them as they are, of others the largest
-        (the longest). See :func:`cortexsim.analysis.design.axes`.
+        None chooses the plainest condition, in which something is to be named if there is any
+        such: ``none`` (or ``grey``) where a factor has that level, else its first word; of
+        numbers that change pictures or the network the one that leaves them as they are, of
+        others the largest (the longest). See :func:`cortexsim.analysis.design.axes`.
 
     Returns
     -------
@@ -241,7 +242,8 @@ def select(recording: xr.DataTree, condition: Condition | None = None) -> np.nda
     if condition is None:
         from . import design
 
-        table = table[design.asked(recording)]
+        asked = design.asked(recording)
+        table = table[asked] if asked.any() else table
         condition = design.plainest(recording)
     if isinstance(condition, str):
         known = list(dict.fromkeys(table[schema.CONDITION]))
@@ -284,8 +286,9 @@ def presentations(recording: xr.DataTree, condition: Condition | None = None, *,
     pandas.DataFrame
         ``shown`` (name), ``start_ms`` and ``stop_ms`` on the screen (before
         the delay ``arrival_ms``; of what was to be named, after it), without
-        the spans in which there was nothing. The last span ends with the
-        recording; in one thinned in time, spans are seen at the recorded
+        the spans in which there was nothing. What is on when the recording
+        begins starts where the recorded protocol says; the last span ends with
+        the recording. In one thinned in time, spans are seen at the recorded
         indices only.
     """
     first = int(select(recording, condition)[0])
@@ -295,9 +298,24 @@ def presentations(recording: xr.DataTree, condition: Condition | None = None, *,
         time = time - float(recording.attrs.get("arrival_ms", 0))
     starts = [0, *(i for i in range(1, len(shown)) if shown[i] != shown[i - 1])]
     stops = [*starts[1:], len(shown) - 1]
+    # what is on when the recording begins may have come before
+    begins = min(float(time[0]), _onset(recording, first)) if of == schema.SHOWN else float(time[0])
     rows = [
-        (str(shown[a]), float(time[a]), float(time[b]))
+        (str(shown[a]), float(time[a]) if a else begins, float(time[b]))
         for a, b in zip(starts, stops, strict=True)
         if shown[a] != schema.NOTHING
     ]
     return pd.DataFrame(rows, columns=["shown", "start_ms", "stop_ms"])
+
+
+def _onset(recording: xr.DataTree, trial: int) -> float:
+    """Return when, in ms, that began which a trial shows at the first recorded index."""
+    from .protocols import protocol
+
+    text, at = protocol(recording), int(axis(recording, schema.STEP)[0])
+    if text is None:
+        return math.inf
+    name = str(recording.coords[schema.CONDITION].values[trial])
+    starts = (item.start for one in text.conditions if one.name == name
+              for item in one.presentations if item.start <= at < item.stop)
+    return min((float(start * text.clock.ms_per_step) for start in starts), default=math.inf)

@@ -94,7 +94,9 @@ def tables(recording: xr.DataTree, readout_ms: float | None = None) -> Tables:
         starts = on.loc[on["shown"] == "target", "start_ms"]
         second += f", in which the target comes at {ms(starts.iloc[0])} ms" if len(starts) else ""
     if not psychometrics.labelled(recording):
-        nothing = "No accuracy: none of the images has a class that the network names"
+        nothing = ("No accuracy: none of the images has a class that the network names"
+                   if design.asked(recording).any() else
+                   "No accuracy: no condition shows the target, so nothing is to be named")
         return Tables(pd.DataFrame(), responses, (nothing, second))
     settings = read_settings(recording)
     by = settings.factors

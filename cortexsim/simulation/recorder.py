@@ -65,6 +65,10 @@ class Recorder:
                     warnings.filterwarnings("ignore", message=message)
                 self._root = (self._lay_out({**attrs, COMPLETE: False}) if resumed is None
                               else self._go_on(resumed))
+                # a chunk without anything in it is written, too, to be told from a lost one;
+                # an array does so only if it was opened under this setting
+                with zarr.config.set({"array.write_empty_chunks": True}):
+                    self._arrays = {name: array_at(self._root, name) for name in layout.arrays}
         except BaseException:
             self.close()
             raise
@@ -98,7 +102,6 @@ class Recorder:
                 filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
                 # activity hardly gets smaller, and compressing it takes longer than computing it
                 compressors=None if path.endswith(schema.ACTIVATION) else "auto",
-                config={"write_empty_chunks": True},
             )
         root.create_array(
             schema.DONE, shape=(self.layout.chunks,), chunks=(1,), dtype="int64",
@@ -136,7 +139,7 @@ class Recorder:
         kept = {path: values[path][: rows.stop - rows.start] for path in self.layout.arrays}
         with _told(self.path, self.going_on):
             for path, part in kept.items():
-                array_at(self._root, path)[rows] = part
+                self._arrays[path][rows] = part
             array_at(self._root, schema.DONE)[chunk] = checksum(kept, self._orders)
 
     def finish(self) -> None:

@@ -99,6 +99,21 @@ def test_a_blank_is_no_unmasked_condition(make) -> None:
     assert len(rec.select(tree, {"mask": "none"})) == len(rec.select(tree)) == 3
 
 
+def test_a_protocol_of_catch_trials_only_has_timelines_and_no_accuracy(make) -> None:
+    recording = make(
+        "name: grounds\nms_per_step: 12.5\nduration_ms: 375\nblank: true\n"
+        "factors: {ground: [grey, pattern], soa_ms: [25, 50]}\n"
+        "timeline: [{show: $ground, at_ms: 0, for_ms: $soa_ms}]", 4)
+    plain = design.plainest(recording)
+    assert plain == {"ground": "grey", "soa_ms": 50}
+    assert len(rec.select(recording)) == 4
+    assert design.baseline(recording, plain) == "blank"
+    tables = analysis.tables(recording)
+    assert tables.accuracy.empty and len(tables.responses) == 4
+    assert "no condition shows the target" in str(tables)
+    assert len(analysis.figure(recording).axes) == 2
+
+
 def test_each_condition_finds_the_one_without_a_picture(designs) -> None:
     plain = {"figure": "target", "soa_ms": 25.0, "mask": "pattern"}
     assert design.baseline(designs["lamme"], plain) == "figure=grey, soa_ms=25, mask=pattern"

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from cortexsim import analysis
-from cortexsim.analysis import curves
+from cortexsim.analysis import curves, recording
 from cortexsim.errors import RecordingError
 
 NAN = float("nan")
@@ -169,3 +169,17 @@ def test_what_cannot_be_measured_is_said(masking, make) -> None:
         analysis.response(masking, by=["contrast"])
     with pytest.raises(RecordingError, match="holds no area's timeline"):
         analysis.timelines(make(stimuli=1, areas=()))
+
+
+def test_what_began_before_the_recording_is_not_measured(make) -> None:
+    whole = make(stimuli=6)
+    late = whole.isel(time=slice(2, None))
+    table = analysis.response(late, resamples=0).set_index(["area", "measure"])
+    assert table["note"].xs("arrival", level="measure").tolist() == [
+        "before the recording begins"] * 3 + [""]
+    assert np.isnan(table.loc[("V1", "arrival"), "ms"])
+    same = analysis.response(whole, resamples=0).set_index(["area", "measure"])
+    assert table.loc[("IT", "arrival"), "ms"] == same.loc[("IT", "arrival"), "ms"]
+    # nor does the picture begin with it
+    assert recording.presentations(late).iloc[0]["start_ms"] == 0
+    assert recording.begins_with_target(recording.presentations(late))

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ import torch
 import xarray as xr
 import zarr
 
-from cortexsim import files
+from cortexsim import analysis, files
 from cortexsim.checksums import bad_chunks
 from cortexsim.errors import RecordingError, SimulationError
 from cortexsim.models.inference import Runner
 from cortexsim.simulation import Record, loop, recorder, simulate
+from cortexsim.stimuli.protocol import Protocol
 
 
 def test_every_chunk_is_there_with_its_checksum(network, protocol, pictures, tmp_path):
@@ -33,6 +35,19 @@ def test_every_chunk_is_there_with_its_checksum(network, protocol, pictures, tmp
     # an area that is empty throughout is written too: a lost chunk is told from an empty one
     (path / "IT" / "populated" / "c" / "1" / "0").unlink()
     assert bad_chunks(path) == [1]
+
+
+def test_what_is_empty_in_every_trial_is_no_damage(network, protocol, pictures, tmp_path):
+    path, images = tmp_path / "x.zarr", pictures(4)
+    unnamed = replace(images, labels=np.full(4, -1))
+    gone = Protocol.from_text(
+        "name: gone\nms_per_step: 12.5\nduration_ms: 75\ninterventions: [{lesion: V1}]\n"
+        "timeline:\n  - {show: other_1, at_ms: 0, for_ms: 25}\n"
+        "  - {show: target, after_ms: 0, for_ms: 25}\n")
+    simulate(network, gone, unnamed, out=path, microbatch=2).close()
+    analysis.verify(path)
+    with analysis.open(path) as found:
+        assert not found["V1"]["populated"].any() and (found["asked_label"] == -1).all()
 
 
 def test_an_existing_folder_is_not_touched(network, protocol, pictures, tmp_path):
