@@ -30,7 +30,7 @@ from .origin import describe
 from .plan import Plan, prepare
 from .record import Record
 from .recorder import COMPLETE, Recorder, check_range, check_space, laid_out
-from .walk import TOGETHER, walk
+from .walk import walk
 from .writer import Writer
 
 
@@ -193,17 +193,16 @@ class _Run:
                     # only now, so that what fails at once leaves nothing behind
                     buffers.wait()
                     check_range(layout, buffers.values)
-                    self._lay_out()
-                assert self.recorder is not None
+                    self.recorder = self._laid_out()
                 writer.submit(partial(_write, self.recorder, chunk, buffers))
                 bar.update(rows.stop - rows.start)
         assert self.recorder is not None, "a plan has one stimulus or more"
         self.recorder.finish()
 
-    def _lay_out(self) -> None:
+    def _laid_out(self) -> Recorder:
         place = files.make_folder(self.out, self.stem, ".zarr")
         try:
-            self.recorder = Recorder(place, self.plan.layout, self.attrs)
+            return Recorder(place, self.plan.layout, self.attrs)
         except KeyboardInterrupt:
             shutil.rmtree(place)  # no number is in it yet
             raise
@@ -237,7 +236,7 @@ class Batches:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.keep = plan, Keep(plan.layout, plan.device)
-        self.size, self.together = plan.layout.microbatch, TOGETHER
+        self.size = plan.layout.microbatch
         try:
             self.chunk = Chunk(plan.layout, plan.device)
         except Exception as problem:
@@ -282,17 +281,11 @@ class Batches:
     def _fits(self, part: Sequence[int], first: int) -> bool:
         """Compute some stimuli; if memory does not suffice, choose a smaller batch."""
         try:
-            batch = self.plan.batch(part, self.size)
-            for segment, kept in walk(self.plan, batch, self.keep, together=self.together):
+            for segment, kept in walk(self.plan, self.plan.batch(part, self.size), self.keep):
                 self.chunk.put(segment.conditions, kept, first, len(part))
         except Exception as problem:
             if not memory.out_of_memory(problem):
                 raise
-            if self.together:
-                warnings.warn("not enough memory for several conditions at a time: going on with "
-                              "one after another", stacklevel=2)
-                self.together = 0
-                return False
             if self.size <= 2:
                 raise SimulationError(
                     "there is not enough memory, even for two stimuli at a time: end other "
