@@ -143,8 +143,7 @@ def main() -> None:
 BENCHMARKS: dict[str, Callable[[int], dict[str, object]]] = {
     "large": lambda rounds: compare(
         "fig9-3state-full, 10 steps, means of all areas", *common.large(),
-        common.shown_for(common.CALIBRATED), rounds, {"float32": 1.25, "bf16": 2.3},
-        stimuli=32),
+        common.shown_for(common.CALIBRATED), rounds, {"float32": 1.25, "bf16": 2.3}),
     "small": lambda rounds: compare(
         "digits-leaky, 30 steps, means of all areas", *common.small(), common.shown_for(30),
         rounds, {"float32": 1.35}),

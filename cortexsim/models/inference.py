@@ -272,9 +272,9 @@ class Runner:
                     step.inner[c, layer] = self._layer(step, [(c, layer)], s, 0, [place])
             elif kind.normalization == "none":
                 for layer in range(1, kind.layers(c) + 1):
-                    step.maps[c, layer] = self._weight([(c, layer)], s, 0)
+                    step.maps[c, layer] = self._weight(step, [(c, layer)], s, 0)
             if c.has_map and (c, 0) not in step.inner:
-                step.maps[c, 0] = self._weight([(c, 0)], s, 0)
+                step.maps[c, 0] = self._weight(step, [(c, 0)], s, 0)
         return step
 
     def _layer(self, step: _Step, layers: list[tuple[Connection, int]], s: int, dim: int,
@@ -283,7 +283,7 @@ class Runner:
         c, layer = layers[0]
         stride = layer_stride(self.graph, c, layer) if layer else self.graph.stride(c)
         if not sites:
-            return _Layer(self._weight(layers, s, dim), None, stride, size)
+            return _Layer(self._weight(step, layers, s, dim), None, stride, size)
         scale, bias = self.network.scale_shift(list(sites), s)
         # of a deconvolution, outputs are the second dimension
         scale = scale[:, None, None] if dim == 1 else scale[:, None, None, None]
@@ -292,8 +292,9 @@ class Runner:
         step.size += (weight.numel() + bias.numel()) * weight.element_size()
         return _Layer(weight, bias, stride, size)
 
-    def _weight(self, layers: list[tuple[Connection, int]], s: int, dim: int) -> Tensor:
-        """Return joined weights that are the same at every step that has the same keys."""
+    def _weight(self, step: _Step, layers: list[tuple[Connection, int]], s: int,
+                dim: int) -> Tensor:
+        """Return joined weights, the same at every step that has the same keys if kept."""
         key = tuple(self.graph.weight_key(c, layer, s) for c, layer in layers), dim
         found = self._joined.get(key)
         if found is None:
@@ -302,6 +303,8 @@ class Runner:
             if size <= self._free:
                 self._free -= size
                 self._joined[key] = found
+            else:
+                step.size += size
         return found
 
     def _raw(self, layers: list[tuple[Connection, int]], s: int, dim: int) -> Tensor:

@@ -17,7 +17,7 @@ from .keep import Keep
 from .loop import running
 from .plan import Plan, activity_bytes, prepare
 from .record import Record
-from .walk import walk
+from .walk import most_together, walk
 
 #: Stimuli of the batch that is timed.
 _SAMPLE = 8
@@ -129,7 +129,10 @@ def _peak_memory(plan: Plan) -> int:
     units = sum(math.prod(area.shape) for area in layout.areas)
     waiting = 4 * units * steps if layout.record.reduce == "none" else 0
     stimuli = layout.microbatch + layout.microbatch % 2
-    return _process_bytes() + buffers + stimuli * (waiting + activity_bytes(graph, plan.tree))
+    # branches that run together take as much as so many stimuli more
+    together = stimuli * min(layout.conditions, most_together(plan.tree, stimuli))
+    return (_process_bytes() + buffers + stimuli * waiting
+            + together * activity_bytes(graph, plan.tree))
 
 
 def _process_bytes() -> int:

@@ -107,7 +107,10 @@ class _Draft:
         for name in sorted(self._named(one, "connection", [*_connections(self.graph), *KINDS])):
             if name in self.takes:
                 raise _wrong(one, f"the delay of {name} is given twice: leave one out")
-            self.takes[name] = int(_number(one))
+            takes = _number(one)
+            if takes < 1 or takes % 1:
+                raise _wrong(one, f"{name} takes a whole number of steps, 1 or more, not {takes:g}")
+            self.takes[name] = int(takes)
 
     def noise(self, one: Intervention) -> None:
         sd = _number(one)

@@ -93,8 +93,9 @@ def simulate(
         Show a progress bar, if on a terminal.
     resume
         Go on with the recording `out`, which was stopped or killed: everything else must
-        be as it was; `device` and `microbatch` are the recording's unless given. Ends in
-        the same bits on the same kind of processor. What is on disk is checked and kept.
+        be as it was, except that `device` is the recording's unless given, and `microbatch`
+        always is. Ends in the same bits on the same kind of processor. What is on disk is
+        checked and kept; a recording that is complete is opened.
 
     Returns
     -------
@@ -115,8 +116,6 @@ def simulate(
             raise SimulationError("to go on with a recording, say which: give its folder as 'out'")
         out = resuming.store(out)
         begun = resuming.read(out)
-        if begun[COMPLETE]:
-            return xr.open_datatree(out, engine="zarr")
         device, microbatch = device or begun["device"], begun["microbatch"]
     plan = prepare(
         network, protocol, images, record=record, seed=seed, trials=trials,
@@ -125,7 +124,9 @@ def simulate(
     attrs = describe(plan, protocol, provenance or {})
     if begun is not None:
         assert out is not None
-        resuming.check(Path(out), begun, attrs, plan.layout.trials)
+        resuming.check(Path(out), begun, attrs)
+        if begun[COMPLETE]:
+            return xr.open_datatree(out, engine="zarr")
     else:
         files.check_free(out)
         check_space(Path(f"runs/{protocol.name}" if out is None else out),

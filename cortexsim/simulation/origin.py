@@ -14,6 +14,7 @@ import numpy as np
 from .. import schema
 from ..models.calibration import statistics_used
 from ..models.network import Network
+from ..stimuli.gallery import draws_others
 from ..stimuli.protocol import Protocol
 from .plan import Plan
 
@@ -65,7 +66,7 @@ def _record(plan: Plan) -> dict[str, Any]:
 def images_sha256(plan: Plan) -> str:
     """Hash the names, labels and pixels of the stimuli, and of all that others are drawn from."""
     sets = [plan.images]
-    if plan.movie.protocol.drawn:
+    if any(map(draws_others, plan.movie.protocol.pictures)):
         sets += [plan.movie.pool, *plan.movie.sources.values()]
     digest = hashlib.sha256()
     for images in sets:

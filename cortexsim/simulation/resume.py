@@ -13,12 +13,13 @@ from .. import schema
 from ..errors import RecordingError
 from .recorder import COMPLETE, METADATA
 
-#: What has to be the same, and what to call it.
+#: What has to be the same, and what to call it where it is not.
 _SAME = {
-    "model": "network", "weights_sha256": "weights", "state_sha256": "weights", "graph": "graph",
-    "protocol": "protocol", "dataset": "data set", "split": "split", "images_sha256": "images",
-    "seed": "seed", "precision": "precision", "beyond": "rule for steps past the calibration",
-    "record": "choice of what to record",
+    "model": "another network", "weights_sha256": "other weights", "state_sha256": "other weights",
+    "graph": "another graph", "protocol": "another protocol", "dataset": "another data set",
+    "split": "another split", "images_sha256": "other images", "seed": "another seed",
+    "precision": "another precision", "beyond": "another rule for steps past the calibration",
+    "record": "another choice of what to record",
 }
 
 
@@ -50,22 +51,19 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     RecordingError
-        If it is none of ours, or of another format.
+        If it is none of ours, or incomplete and of another format.
     """
     try:
         attrs = json.loads((path / METADATA).read_text(encoding="utf-8"))["attributes"]
         complete, version = attrs[COMPLETE], attrs["format"]
     except (OSError, ValueError, KeyError, TypeError):
         raise RecordingError(f"{path} is not a recording of CortexSim") from None
-    if not complete and version != schema.FORMAT_VERSION:
-        raise RecordingError(
-            f"{path} was begun in recording format {version}, and this CortexSim writes format "
-            f"{schema.FORMAT_VERSION}: go on with the version that began it, or run it again"
-        )
+    if not complete:
+        _check_format(path, version)
     return dict(attrs)
 
 
-def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any], trials: int) -> None:
+def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to go on with a recording of something else.
 
     Parameters
@@ -76,28 +74,30 @@ def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any], trials: 
         Its attributes.
     now
         Those of what is to be run.
-    trials
-        Of what is to be run.
 
     Warns
     -----
     UserWarning
-        If the device or the version of torch is another, and numbers agree to rounding only.
+        If anything is left to run and the device or the version of torch is another: numbers
+        agree to rounding only.
 
     Raises
     ------
     RecordingError
         Naming the first thing that differs.
     """
-    if begun.get("trials") != trials:
-        raise RecordingError(f"{path} was begun with {begun.get('trials')} trials, not {trials}: "
-                             "ask for as many")
+    _check_format(path, begun["format"])
+    if begun["trials"] != now["trials"]:
+        raise RecordingError(f"{path} was begun with {begun['trials']} trials, not "
+                             f"{now['trials']}: ask for as many")
     for key, word in _SAME.items():
         if begun.get(key) != now.get(key):
             raise RecordingError(
-                f"{path} was begun with another {word}{_values(begun.get(key), now.get(key))}: "
+                f"{path} was begun with {word}{_values(begun.get(key), now.get(key))}: "
                 "go on with what it was begun with, or run it again into another folder"
             )
+    if begun[COMPLETE]:
+        return
     for word, before, after in (
             ("on", begun["device"], now["device"]),
             ("with torch", begun["versions"]["torch"], now["versions"]["torch"])):
@@ -112,10 +112,18 @@ def going_on_with(now: Mapping[str, Any]) -> dict[str, Any]:
             "versions": now["versions"], **{k: now[k] for k in ("command",) if now.get(k)}}
 
 
+def _check_format(path: Path, version: object) -> None:
+    if version != schema.FORMAT_VERSION:
+        raise RecordingError(
+            f"{path} was begun in recording format {version}, and this CortexSim writes format "
+            f"{schema.FORMAT_VERSION}: go on with the version that began it, or run it again"
+        )
+
+
 def _values(before: object, after: object) -> str:
     """Say what it was and is, where that is short."""
     if isinstance(before, dict) and isinstance(after, dict):
         keys = [key for key in after if before.get(key) != after[key]]
         before, after = ({key: one.get(key) for key in keys} for one in (before, after))
     said = f" ({before}, now {after})"
-    return said if len(said) < 200 and "\n" not in said else ""
+    return said if len(said) < 120 and "\n" not in said else ""

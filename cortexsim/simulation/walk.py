@@ -1,12 +1,15 @@
-"""The time loop: one batch of stimuli through the tree of all conditions, depth first.
+"""The time loop: one batch of stimuli through the tree of all conditions.
 
 State goes down the tree and is never changed, so that branches start from what they
-share. At most so many states are alive as branches wait, whatever the conditions.
+share. Branches that take the same step at the same time take it together, as one larger
+batch, as long as that stays small; beyond, one after another. So memory does not grow with
+the number of conditions.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -22,7 +25,7 @@ from ..models import engine
 from ..models.engine import State
 from ..stimuli.protocol import Condition
 from .plan import Plan
-from .tree import Moment, Segment
+from .tree import Moment, Segment, Tree
 
 #: Kept values of one segment: path in the store to (position in time, values) pairs.
 Kept = dict[str, list[tuple[int, Tensor]]]
@@ -50,15 +53,53 @@ class Runner(Protocol):
         """Return class scores from the state at index t."""
 
 
+#: Bytes of state up to which branches run together: larger batches gain nothing.
+TOGETHER = 16 * 2**20
+
+
 class _Branch(NamedTuple):
-    """A segment to run, and what it starts from."""
+    """A segment that runs, and where it is.
+
+    Attributes
+    ----------
+    segment, at
+        The segment, and the position of its next moment.
+    block
+        Where its state is among those of its bundle, in units of a batch.
+    kept
+        What is kept of it so far.
+    """
 
     segment: Segment
+    at: int
+    block: int
+    kept: Kept
+
+    @property
+    def moment(self) -> Moment:
+        """What is computed next."""
+        return self.segment.moments[self.at]
+
+
+class _Bundle(NamedTuple):
+    """Branches at one and the same index, and what they come from.
+
+    Attributes
+    ----------
+    branches
+        One or more.
+    state
+        The states before, side by side along the first dimension.
+    underway
+        What will arrive in them.
+    held
+        Of the one state; nothing if there are more.
+    """
+
+    branches: list[_Branch]
     state: State
     underway: Underway
     held: Held
-    #: What fired at the first index and what is underway since, by group: for all siblings.
-    shared: dict[int, tuple[Arrivals, Underway]]
 
 
 def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment, Kept]]:
@@ -84,47 +125,141 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
     SimulationError
         If activity is no longer finite, with the area and the step.
     """
-    stepper = _Stepper(plan, batch)
-    positions = {t: k for k, t in enumerate(plan.layout.indices)}
-    last = plan.tree.graph.last.name
-    branches = [_Branch(root, {}, {}, {}, {}) for root in reversed(plan.tree.roots)]
-    while branches:
-        segment, state, underway, held, shared = branches.pop()
-        condition = plan.courses[segment.conditions[0]].condition
-        kept: Kept = {}
-        sums: list[tuple[str, int, Tensor]] = []
-        for moment in segment.moments:
-            if segment.group not in shared:
-                shared[segment.group] = stepper.fire(moment, state, underway)
-            arrived, underway = shared[segment.group]
-            shared = {}  # what siblings wait for is in their own branches
-            before, state = state, stepper.settle(moment, condition, arrived, state, held)
-            held = _hold(moment, state, held)
-            # finite if and only if all of it is, at an eighth of the cost of asking each value;
-            # in float64 the sum itself cannot overflow
-            sums += [(area, moment.index, x.sum(dtype=torch.float64)) for area, x in state.items()]
-            if moment.index in positions:
-                values = keep(state, before)
-                if last in state:
-                    values[schema.SCORES] = stepper.runner.readout(state, moment.step).float()
-                for path, value in values.items():
-                    kept.setdefault(path, []).append((positions[moment.index], value))
-        _check_finite(sums, condition)
-        following = dict[int, tuple[Arrivals, Underway]]()
-        branches += [_Branch(child, state, underway, held, following)
-                     for child in reversed(segment.children)]
-        yield segment, kept
+    stepper = _Stepper(plan, batch, keep)
+    begins: dict[tuple[int, int], list[_Branch]] = {}
+    for root in plan.tree.roots:
+        first = root.moments[0]
+        begins.setdefault((first.index, first.step), []).append(_Branch(root, 0, 0, {}))
+    bundles = [_Bundle(branches, {}, {}, {}) for branches in reversed(begins.values())]
+    while bundles:
+        after: list[_Bundle] = []
+        for bundle in stepper.step(bundles.pop()):
+            going: list[_Branch] = []
+            for branch in bundle.branches:
+                segment = branch.segment
+                if branch.at < len(segment.moments):
+                    going.append(branch)
+                    continue
+                going += [_Branch(child, 0, branch.block, {}) for child in segment.children]
+                stepper.check_finite()
+                yield segment, branch.kept
+            if going:
+                after.append(bundle._replace(branches=going))
+        bundles += reversed(after)
 
 
 class _Stepper:
     """Takes one batch from index to index, and keeps what the pre-net made of its frames."""
 
-    def __init__(self, plan: Plan, batch: Sequence[int]) -> None:
-        self.plan, self.batch = plan, batch
+    def __init__(self, plan: Plan, batch: Sequence[int], keep: Keep) -> None:
+        self.plan, self.batch, self.keep = plan, batch, keep
         self.runner: Runner = plan.runner
         self.graph = plan.tree.graph
+        self._positions = {t: k for k, t in enumerate(plan.layout.indices)}
+        self._most = most_together(plan.tree, len(batch))
         self._drives: dict[Hashable, Tensor] = {}
         self._left = Counter(plan.tree.uses)
+        self._sums: list[tuple[str, int, Condition, Tensor]] = []
+
+    def step(self, bundle: _Bundle) -> Iterator[_Bundle]:
+        """Take branches one index on; those that no longer do the same part."""
+        for branches in _alike(bundle.branches, lambda moment: moment.fires):
+            blocks = list(dict.fromkeys(branch.block for branch in branches))
+            before = self._taken(bundle.state, blocks)
+            arrived, underway = self.fire(branches[0].moment, before, bundle.underway)
+            for group in _alike(branches, lambda moment: _own_way(moment) or moment.areas):
+                most = 1 if bundle.held or _own_way(group[0].moment) else self._most
+                for start in range(0, len(group), most):
+                    part = group[start : start + most]
+                    rows = [blocks.index(branch.block) for branch in part]
+                    yield self._settled(
+                        part, self._taken(before, rows), self._sent(arrived, rows),
+                        {t: self._sent(sent, rows) for t, sent in underway.items()}, bundle.held)
+
+    def _settled(self, branches: list[_Branch], before: State, arrived: Arrivals,
+                 underway: Underway, held: Held) -> _Bundle:
+        """Return branches at their next index, each with a state of its own."""
+        moment = branches[0].moment
+        conditions = [self.plan.courses[branch.segment.conditions[0]].condition
+                      for branch in branches]
+        if len(branches) == 1:
+            state = self.settle(moment, conditions[0], arrived, before, held)
+            held = _hold(moment, state, held)
+        else:
+            state = self._settle_together(branches, conditions, arrived)
+        # finite if and only if all of it is, at an eighth of the cost of asking each value;
+        # in float64 the sum itself cannot overflow
+        self._sums += [(area, moment.index, conditions[0], x.sum(dtype=torch.float64))
+                       for area, x in state.items()]
+        if moment.index in self._positions:
+            values, size = self.keep(state, before), len(self.batch)
+            if self.graph.last.name in state:
+                values[schema.SCORES] = self.runner.readout(state, moment.step).float()
+            for place, branch in enumerate(branches):
+                for path, value in values.items():
+                    branch.kept.setdefault(path, []).append(
+                        (self._positions[moment.index], value[place * size : (place + 1) * size]))
+        return _Bundle([branch._replace(at=branch.at + 1, block=place)
+                        for place, branch in enumerate(branches)], state, underway, held)
+
+    def _settle_together(self, branches: Sequence[_Branch], conditions: Sequence[Condition],
+                         arrived: Arrivals) -> State:
+        """Return the states of branches in which nothing is done to the network, side by side."""
+        first, size, new = self.graph.first.name, len(self.batch), dict[str, Tensor]()
+        drives = [self._drive(branch.moment, condition)
+                  for branch, condition in zip(branches, conditions, strict=True)]
+        for area in branches[0].moment.areas:
+            parts = arrived.get(area, ())
+            if area == first and not parts:
+                # without a drive it would not be populated
+                x = torch.cat([drive for drive in drives if drive is not None])
+            elif area == first and any(drive is not None for drive in drives):
+                total = engine.add(parts)
+                x = torch.empty_like(total)
+                for place, drive in enumerate(drives):
+                    rows = slice(place * size, (place + 1) * size)
+                    if drive is None:
+                        x[rows] = total[rows]
+                    else:
+                        torch.add(total[rows], drive, out=x[rows])
+            else:
+                x = engine.add(parts)
+            new[area] = engine.activate(self.graph, area, x)
+        return new
+
+    def _taken(self, state: State, blocks: list[int]) -> State:
+        return {area: self._blocks(x, blocks) for area, x in state.items()}
+
+    def _sent(self, sent: Arrivals, blocks: list[int]) -> Arrivals:
+        return {area: [self._blocks(x, blocks) for x in parts] for area, parts in sent.items()}
+
+    def _blocks(self, x: Tensor, blocks: list[int]) -> Tensor:
+        """Return some of the batches that lie side by side, not copied if they are all."""
+        size = len(self.batch)
+        if blocks == list(range(len(x) // size)):
+            return x
+        return torch.cat([x[block * size : (block + 1) * size] for block in blocks])
+
+    def check_finite(self) -> None:
+        """See that activity was finite since this was asked last, by its sums.
+
+        Raises
+        ------
+        SimulationError
+            With the area, the step, and a condition.
+        """
+        if not self._sums:
+            return
+        # asked once per segment: every question makes a GPU wait
+        good = torch.stack([total for *_, total in self._sums]).isfinite().tolist()
+        for (area, t, condition, _), yes in zip(self._sums, good, strict=True):
+            if not yes:
+                raise SimulationError(
+                    f"activity of {area} is infinite or not a number at step {t} (condition "
+                    f"{condition.name}); a gain below 1, statistics calibrated to that "
+                    "step or float32 may help"
+                )
+        self._sums.clear()
 
     def fire(self, moment: Moment, state: State,
              underway: Underway) -> tuple[Arrivals, Underway]:
@@ -223,16 +358,28 @@ def _generator(seed: int, role: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
 
-def _check_finite(sums: Sequence[tuple[str, int, Tensor]], condition: Condition) -> None:
-    """See that activity is finite by its sums, which takes a fraction of the time."""
-    if not sums:
-        return
-    # asked once per segment: every question makes a GPU wait
-    good = torch.stack([total for _, _, total in sums]).isfinite().tolist()
-    for (area, t, _), yes in zip(sums, good, strict=True):
-        if not yes:
-            raise SimulationError(
-                f"activity of {area} is infinite or not a number at step {t} (condition "
-                f"{condition.name}); a gain below 1, statistics calibrated to that "
-                "step or float32 may help"
-            )
+def most_together(tree: Tree, stimuli: int) -> int:
+    """Return how many branches run together, for so many stimuli in a batch."""
+    units = sum(math.prod(area.shape) for area in tree.graph.areas)
+    return max(1, TOGETHER // (4 * units * stimuli))
+
+
+def _own_way(moment: Moment) -> Hashable:
+    """Return what tells a moment from all others if something is done to the network in it."""
+    return id(moment) if moment.acts or moment.held else None
+
+
+def _alike(branches: Sequence[_Branch],
+           what: Callable[[Moment], Hashable]) -> list[list[_Branch]]:
+    """Group branches in whose next moment something is the same."""
+    groups: list[tuple[Hashable, list[_Branch]]] = []
+    for branch in branches:
+        own = what(branch.moment)
+        for other, group in groups:
+            # parts of what is the same are mostly one and the same object: no need to hash
+            if other == own:
+                group.append(branch)
+                break
+        else:
+            groups.append((own, [branch]))
+    return [group for _, group in groups]

@@ -72,12 +72,15 @@ class Kind:
         By name, the main one first.
     random
         Whether it draws from the generator (if not, every repeat is the same).
+    others
+        Whether it draws other images.
     """
 
     apply: Callable[..., Picture]
     main: str
     parameters: dict[str, Parameter]
     random: bool = False
+    others: bool = False
 
 
 #: Every change that a protocol can name.
@@ -106,7 +109,8 @@ REGISTRY: dict[str, Kind] = {
         "factor": Parameter(low=0.1, high=10, unit="times its size")}),
     "clutter": Kind(placing.clutter, "pieces", {
         "pieces": Parameter(high=1000, unit="pieces", whole=True),
-        "side": Parameter(0.3, 0.01, unit="of the picture's shorter side")}, random=True),
+        "side": Parameter(0.3, 0.01, unit="of the picture's shorter side")},
+        random=True, others=True),
 }
 
 

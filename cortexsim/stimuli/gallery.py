@@ -171,3 +171,9 @@ def is_random(picture: Picture) -> bool:
     """Whether a picture differs from repeat to repeat."""
     return (picture.show in masks.REGISTRY or drawn(picture.show) is not None
             or any(changes.REGISTRY[change.kind].random for change in picture.changes))
+
+
+def draws_others(picture: Picture) -> bool:
+    """Whether a picture has anything of other images than the target in it."""
+    return (picture.of == SET or any(drawn(name) for name in (picture.show, picture.of))
+            or any(changes.REGISTRY[change.kind].others for change in picture.changes))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cortexsim import presets
 from cortexsim.errors import CheckpointError, GraphError
-from cortexsim.graph import Area
+from cortexsim.graph import Area, AreaGraph, Connection
 from cortexsim.models import Network, calibrate
 from cortexsim.models.inference import Runner
 
@@ -113,6 +113,21 @@ def test_memory_is_bounded_and_steps_with_the_same_weights_share_them():
     # the last two steps fire alike: what is not normalized afterwards is one tensor
     (*_, before), (*_, after) = (step.last for step in list(one._steps.values())[-2:])
     assert before[1].weight is after[1].weight
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_memory_is_bounded_where_nothing_is_normalized(precision):
+    areas = (Area("A", 8, 8, 8), Area("B", 8, 8, 8))
+    network = Network(AreaGraph(areas, tuple(
+        Connection(a.name, b.name, "conv") for a in areas for b in areas), image=(2, 8, 8),
+        readout_time=2)).eval()
+    calibrate(network, images(8).float(), 4)
+    runner = Runner(network, precision, memory=0)
+    with torch.inference_mode():
+        state = {"A": runner.drive(images(4).float())}
+        for s in range(1, 5):
+            state = runner.step(state, s)
+    assert not runner._steps and not runner._joined
 
 
 def test_what_cannot_be_done_is_said_as_the_network_says_it():

@@ -125,6 +125,8 @@ def test_no_word_about_conditions_that_the_protocol_makes_alike(network, picture
     (do("noise", "V1>V2", 0.1), "unknown area 'V1>V2'.* known: V1, V2, IT, all"),
     (do("clamp", "V9", 0.0), "unknown area 'V9'"), (do("scale", "v1", 2.0), "unknown area 'v1'"),
     (do("lesions", "V1"), "unknown intervention 'lesions'; did you mean 'lesion'"),
+    (do("delay", "V2>V1", 2.5), "V2>V1 takes a whole number of steps, 1 or more, not 2.5"),
+    (do("delay", "V2>V1", 0), "V2>V1 takes a whole number of steps, 1 or more, not 0"),
     (do("scale", "V1", None), "scale of V1 needs a number, got None"),
     (do("noise", "V1", "much"), "noise of V1 needs a number, got 'much'"),
 ])

@@ -19,8 +19,10 @@ from cortexsim.checksums import bad_chunks
 from cortexsim.errors import Interrupted, RecordingError, SimulationError
 from cortexsim.models.inference import Runner
 from cortexsim.simulation import Record, loop, recorder, simulate
+from cortexsim.simulation.plan import prepare
 from cortexsim.stimuli.protocol import Protocol
 
+RUN = {"record": None, "seed": 0, "device": "cpu", "precision": "float32", "microbatch": None}
 MAPS = Record(reduce="none", dtype="float16", summaries=("distance",))
 
 
@@ -108,18 +110,42 @@ def test_what_differs_is_named(stopped, network, protocol, pictures, change, mes
     assert contents(stopped) == before
 
 
+def test_a_complete_recording_of_something_else_is_not_passed_off_as_this(
+    whole, network, protocol, pictures,
+):
+    with pytest.raises(RecordingError, match=r"another seed \(0, now 3\)"):
+        simulate(network, protocol, pictures(5), out=whole, record=MAPS, seed=3, resume=True)
+
+
 @pytest.mark.filterwarnings("ignore:conditions .* onset only")
 def test_other_weights_images_and_protocols(stopped, network, onset_network, protocol, pictures):
     options = {"record": MAPS, "out": stopped, "resume": True}
-    with pytest.raises(RecordingError, match="begun with another weights"):
+    with pytest.raises(RecordingError, match="begun with other weights: go on"):
         simulate(onset_network, protocol, pictures(5), **options)
     changed = pictures(5)
     changed.images[3, 0, 0, 0] ^= 1
-    with pytest.raises(RecordingError, match="begun with another images"):
+    with pytest.raises(RecordingError, match="begun with other images: go on"):
         simulate(network, protocol, changed, **options)
     other = Protocol.from_text(protocol.text + "# a word\n")
     with pytest.raises(RecordingError, match="begun with another protocol: go on with what"):
         simulate(network, other, pictures(5), **options)
+
+
+@pytest.mark.parametrize("what", [
+    "target, change: {clutter: 4}", "phase_scrambled, of: set", "other_1",
+    "white_noise, of: other_1"])
+def test_images_that_are_in_the_picture_but_no_targets(network, pictures, tmp_path, what):
+    protocol = Protocol.from_text(f"name: x\nms_per_step: 10\nduration_ms: 40\ntimeline:\n"
+                                  f"  - {{show: target, at_ms: 0, for_ms: 10}}\n"
+                                  f"  - {{show: {what}, at_ms: 10, for_ms: 20}}\n")
+    options = {"trials": 4, "out": tmp_path / "x.zarr"}
+    simulate(network, protocol, pictures(20), **options).close()
+    changed = pictures(20)
+    targets = prepare(network, protocol, pictures(20), **RUN, trials=4).images.ids
+    other = next(k for k, name in enumerate(changed.ids) if name not in targets)
+    changed.images[other, 0, 0, 0] ^= 1
+    with pytest.raises(RecordingError, match="begun with other images: go on"):
+        simulate(network, protocol, changed, **options, resume=True)
 
 
 def test_there_is_something_to_go_on_with(network, protocol, pictures, tmp_path):

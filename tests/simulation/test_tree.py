@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortexsim.graph import AreaGraph
 from cortexsim.simulation import Record
+from cortexsim.simulation import walk as walking
 from cortexsim.simulation.course import plan_courses
 from cortexsim.simulation.keep import Keep
 from cortexsim.simulation.loop import running
@@ -34,8 +36,8 @@ def condition(name, *shown, **others):
 def planned(network, conditions, images, record=None, **options):
     """Return the plan of a run of conditions."""
     return prepare(network, replace(BASE, conditions=tuple(conditions)), images,
-                   record=record or Record(), trials=None, device="cpu", precision="float32",
-                   **{"seed": 0, "microbatch": None, **options})
+                   record=record or Record(), trials=None, device="cpu",
+                   **{"seed": 0, "microbatch": None, "precision": "float32", **options})
 
 
 def computed(plan, tree=None, batch=None):
@@ -148,3 +150,25 @@ def test_a_trial_is_the_same_in_any_batch(network, pictures, size):
     some = computed(planned(network, shown, pictures(6)), batch=[5] * 2 * size)
     assert_same(some, {key: {t: x[[5] * 2 * size] for t, x in at.items()}
                        for key, at in whole.items()})
+
+
+@pytest.mark.filterwarnings("ignore:conditions .* are the same")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(timelines())
+def test_branches_together_are_as_one_after_another(network, pictures, monkeypatch, precision,
+                                                    shown):
+    plan = planned(network, shown, pictures(3), Record(reduce="none"), precision=precision)
+    monkeypatch.setattr(walking, "TOGETHER", 2**30)
+    together = computed(plan)
+    for most in (1, 2):  # at a time
+        monkeypatch.setattr(walking, "most_together", lambda tree, stimuli, most=most: most)
+        assert_same(together, computed(plan))
+    monkeypatch.undo()
+
+
+def test_how_many_branches_run_together(network, pictures):
+    plan = planned(network, [condition(1, ("target", 0, 3))], pictures(2))
+    units = sum(math.prod(area.shape) for area in plan.tree.graph.areas)
+    assert walking.most_together(plan.tree, 2) == walking.TOGETHER // (8 * units)
+    assert walking.most_together(plan.tree, 10**9) == 1
