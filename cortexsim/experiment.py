@@ -158,11 +158,12 @@ def load_images(
         return images
     if foreign or datasets.is_folder(name):
         both = len(set(images.classes) & set(classes))
-        problem = (f"'{name}' has no folders, so its pictures have no class" if not images.classes
-                   else f"of the {len(images.classes)} classes of data set '{name}' network "
-                   f"'{model.name}' knows {both or 'none'}: others have the label -1")
-        known = "" if both else f"; to have some, name folders as its classes: {_list(classes)}"
-        warnings.warn(f"{problem}, and there is no accuracy for them{known}", stacklevel=2)
+        problem = (
+            f"network '{model.name}' knows {both} of the {len(images.classes)} classes of data set "
+            f"'{name}': others have the label -1" if images.classes
+            else f"the pictures in '{name}' lie in no folders, so they have no class")
+        known = "" if both else f"; folders named as its classes give some: {_list(classes)}"
+        warnings.warn(f"{problem}, and no accuracy{known}", stacklevel=2)
         return images.told_by(classes)
     raise SimulationError(
         f"network '{model.name}' tells apart {_list(classes)}; "
