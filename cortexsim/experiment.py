@@ -158,9 +158,12 @@ def load_images(
         return images
     if foreign or datasets.is_folder(name):
         both = len(set(images.classes) & set(classes))
-        warnings.warn(
+        problem = (
             f"network '{model.name}' knows {both} of the {len(images.classes)} classes of data set "
-            f"'{name}': others have the label -1, and no accuracy", stacklevel=2)
+            f"'{name}': others have the label -1" if images.classes
+            else f"the pictures in '{name}' lie in no folders, so they have no class")
+        known = "" if both else f"; folders named as its classes give some: {_list(classes)}"
+        warnings.warn(f"{problem}, and no accuracy{known}", stacklevel=2)
         return images.told_by(classes)
     raise SimulationError(
         f"network '{model.name}' tells apart {_list(classes)}; "

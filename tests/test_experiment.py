@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cortexsim import analysis, experiment, files
 from cortexsim.errors import (
@@ -30,6 +31,19 @@ def limited():
 
 def left(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("inner, problem", [
+    ("", "the pictures in './own' lie in no folders, so they have no class, and no accuracy"),
+    ("cats", "knows 0 of the 1 classes of data set './own': others have the label -1"),
+])
+def test_pictures_without_a_known_class_are_told_how_to_get_one(folder, tiny, inner, problem):
+    (folder / "own" / inner).mkdir(parents=True)
+    Image.new("L", (40, 40), 90).save(folder / "own" / inner / "a.png")
+    with pytest.warns(UserWarning, match="folders named as its classes give some: 0, 1, 2") as told:
+        ready = prepare("short.yaml", model=tiny, dataset="./own")
+    assert problem in str(told[0].message)
+    assert ready.images.labels.tolist() == [-1]
 
 
 def test_same_seed_same_numbers_other_seed_other_masks(folder, tiny):

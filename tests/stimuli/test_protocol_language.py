@@ -249,6 +249,9 @@ MASK = "  - {show: $m, at_ms: 20, for_ms: 10}\n"
 
 
 @pytest.mark.parametrize(("text", "expected"), [
+    ("timeline:\n" + TARGET + "record: {reduce: units:x}\n",
+     "p.yaml:6: record.reduce: should be none, mean, summary, or units:N with a number, as in "
+     "units:50, got 'units:x'"),
     # starts and lengths
     (entries("show: target, after_ms: 0, for_ms: 10"),
      "p.yaml:5: timeline.0.after_ms: counts from the end of the entry before, and there is none"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from .entries import Entry, InterventionEntry
 from .values import AnyLevel, Count, Ms, Number, Part, Steps, Text, Word
@@ -13,12 +14,19 @@ from .values import AnyLevel, Count, Ms, Number, Part, Steps, Text, Word
 REDUCTIONS = r"^(none|mean|summary|units:[1-9][0-9]*)$"
 
 
+def _reduction(given: Any) -> str:
+    if isinstance(given, str) and re.fullmatch(REDUCTIONS, given):
+        return given
+    raise ValueError("should be none, mean, summary, or units:N with a number, as in units:50")
+
+
 class Record(Part):
     """What a recording keeps."""
 
     areas: Literal["all"] | tuple[str, ...] = "all"
     """all, or the names of areas, as in [V1, IT]."""
-    reduce: Annotated[str, Field(strict=True, pattern=REDUCTIONS)] = "none"
+    reduce: Annotated[str, PlainValidator(_reduction), WithJsonSchema(
+        {"type": "string", "pattern": REDUCTIONS})] = "none"
     """none (whole maps), mean (over space), units:N (N units sampled per area), or summary (numbers
     that describe the whole area, no activity)."""
     dtype: Literal["float32", "float16"] = "float32"
