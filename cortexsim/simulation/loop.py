@@ -30,7 +30,7 @@ from .origin import describe
 from .plan import Plan, prepare
 from .record import Record
 from .recorder import COMPLETE, Recorder, check_range, check_space, laid_out
-from .walk import walk
+from .walk import TOGETHER, walk
 from .writer import Writer
 
 
@@ -236,7 +236,7 @@ class Batches:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.keep = plan, Keep(plan.layout, plan.device)
-        self.size = plan.layout.microbatch
+        self.size, self.together = plan.layout.microbatch, TOGETHER
         try:
             self.chunk = Chunk(plan.layout, plan.device)
         except Exception as problem:
@@ -281,11 +281,17 @@ class Batches:
     def _fits(self, part: Sequence[int], first: int) -> bool:
         """Compute some stimuli; if memory does not suffice, choose a smaller batch."""
         try:
-            for segment, kept in walk(self.plan, self.plan.batch(part, self.size), self.keep):
+            batch = self.plan.batch(part, self.size)
+            for segment, kept in walk(self.plan, batch, self.keep, together=self.together):
                 self.chunk.put(segment.conditions, kept, first, len(part))
         except Exception as problem:
             if not memory.out_of_memory(problem):
                 raise
+            if self.together:
+                warnings.warn("not enough memory for several conditions at a time: going on with "
+                              "one after another", stacklevel=2)
+                self.together = 0
+                return False
             if self.size <= 2:
                 raise SimulationError(
                     "there is not enough memory, even for two stimuli at a time: end other "
