@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from .origin import describe
 from .plan import Plan, prepare
 from .record import Record
 from .recorder import COMPLETE, Recorder, check_range, check_space, laid_out
-from .walk import walk
+from .walk import TOGETHER, walk
 from .writer import Writer
 
 
@@ -192,12 +193,20 @@ class _Run:
                     # only now, so that what fails at once leaves nothing behind
                     buffers.wait()
                     check_range(layout, buffers.values)
-                    place = files.make_folder(self.out, self.stem, ".zarr")
-                    self.recorder = Recorder(place, layout, self.attrs)
+                    self._lay_out()
+                assert self.recorder is not None
                 writer.submit(partial(_write, self.recorder, chunk, buffers))
                 bar.update(rows.stop - rows.start)
         assert self.recorder is not None, "a plan has one stimulus or more"
         self.recorder.finish()
+
+    def _lay_out(self) -> None:
+        place = files.make_folder(self.out, self.stem, ".zarr")
+        try:
+            self.recorder = Recorder(place, self.plan.layout, self.attrs)
+        except KeyboardInterrupt:
+            shutil.rmtree(place)  # no number is in it yet
+            raise
 
     def stopped(self) -> str:
         """Say what is left of a run that was interrupted."""
@@ -228,7 +237,7 @@ class Batches:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.keep = plan, Keep(plan.layout, plan.device)
-        self.size = plan.layout.microbatch
+        self.size, self.together = plan.layout.microbatch, TOGETHER
         try:
             self.chunk = Chunk(plan.layout, plan.device)
         except Exception as problem:
@@ -273,11 +282,17 @@ class Batches:
     def _fits(self, part: Sequence[int], first: int) -> bool:
         """Compute some stimuli; if memory does not suffice, choose a smaller batch."""
         try:
-            for segment, kept in walk(self.plan, self.plan.batch(part, self.size), self.keep):
+            batch = self.plan.batch(part, self.size)
+            for segment, kept in walk(self.plan, batch, self.keep, together=self.together):
                 self.chunk.put(segment.conditions, kept, first, len(part))
         except Exception as problem:
             if not memory.out_of_memory(problem):
                 raise
+            if self.together:
+                warnings.warn("not enough memory for several conditions at a time: going on with "
+                              "one after another", stacklevel=2)
+                self.together = 0
+                return False
             if self.size <= 2:
                 raise SimulationError(
                     "there is not enough memory, even for two stimuli at a time: end other "

@@ -102,7 +102,8 @@ class _Bundle(NamedTuple):
     held: Held
 
 
-def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment, Kept]]:
+def walk(plan: Plan, batch: Sequence[int], keep: Keep, *,
+         together: int = TOGETHER) -> Iterator[tuple[Segment, Kept]]:
     """Take a batch through all conditions.
 
     Parameters
@@ -113,6 +114,8 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
         The stimuli, two or more.
     keep
         Reduces states to what is recorded; scores come along by themselves.
+    together
+        Bytes of state up to which branches run together; 0 for one after another.
 
     Yields
     ------
@@ -125,7 +128,7 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
     SimulationError
         If activity is no longer finite, with the area and the step.
     """
-    stepper = _Stepper(plan, batch, keep)
+    stepper = _Stepper(plan, batch, keep, most_together(plan.tree, len(batch), together))
     begins: dict[tuple[int, int], list[_Branch]] = {}
     for root in plan.tree.roots:
         first = root.moments[0]
@@ -151,12 +154,12 @@ def walk(plan: Plan, batch: Sequence[int], keep: Keep) -> Iterator[tuple[Segment
 class _Stepper:
     """Takes one batch from index to index, and keeps what the pre-net made of its frames."""
 
-    def __init__(self, plan: Plan, batch: Sequence[int], keep: Keep) -> None:
+    def __init__(self, plan: Plan, batch: Sequence[int], keep: Keep, most: int) -> None:
         self.plan, self.batch, self.keep = plan, batch, keep
         self.runner: Runner = plan.runner
         self.graph = plan.tree.graph
         self._positions = {t: k for k, t in enumerate(plan.layout.indices)}
-        self._most = most_together(plan.tree, len(batch))
+        self._most = most
         self._drives: dict[Hashable, Tensor] = {}
         self._left = Counter(plan.tree.uses)
         self._sums: list[tuple[str, int, Condition, Tensor]] = []
@@ -358,10 +361,10 @@ def _generator(seed: int, role: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
 
-def most_together(tree: Tree, stimuli: int) -> int:
-    """Return how many branches run together, for so many stimuli in a batch."""
+def most_together(tree: Tree, stimuli: int, together: int = TOGETHER) -> int:
+    """Return how many branches run together: in so many bytes, for so many stimuli in a batch."""
     units = sum(math.prod(area.shape) for area in tree.graph.areas)
-    return max(1, TOGETHER // (4 * units * stimuli))
+    return max(1, together // (4 * units * stimuli))
 
 
 def _own_way(moment: Moment) -> Hashable:

@@ -110,6 +110,16 @@ def test_what_differs_is_named(stopped, network, protocol, pictures, change, mes
     assert contents(stopped) == before
 
 
+def test_ctrl_c_while_the_store_is_laid_out(network, protocol, pictures, tmp_path, monkeypatch):
+    def stop(*about):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recorder, "_write_coords", stop)
+    with pytest.raises(Interrupted, match="^stopped; nothing was written$"):
+        simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_complete_recording_of_something_else_is_not_passed_off_as_this(
     whole, network, protocol, pictures,
 ):
@@ -270,11 +280,12 @@ def test_batches_get_smaller_and_numbers_stay(network, protocol, pictures, tmp_p
     simulate(network, protocol, pictures(9), out=tmp_path / "whole.zarr", **options)
     scarce = Scarce(2, problem)
     monkeypatch.setattr(Runner, "arrivals", lambda *args: scarce(*args))
-    with pytest.warns(UserWarning, match="not enough memory for batches of") as told:
+    with pytest.warns(UserWarning, match="not enough memory for") as told:
         simulate(network, protocol, pictures(9), out=tmp_path / "x.zarr", **options)
-    assert [str(one.message).split("of ")[1] for one in told] == [
-        "7 stimuli: going on with 4", "4 stimuli: going on with 2"]
-    assert set(scarce.sizes) == {8, 4, 2}
+    assert [str(one.message).partition(": ")[2] for one in told] == [
+        "going on with one after another", "going on with 4", "going on with 2"]
+    apart = scarce.sizes[max(k for k, size in enumerate(scarce.sizes) if size > 8) + 1 :]
+    assert set(apart) == {8, 4, 2}
     root = zarr.open_group(str(tmp_path / "x.zarr"), mode="r")
     assert root.attrs["microbatch"] == 7 and root["done"].attrs["chunk_trials"] == 28
     assert contents(tmp_path / "x.zarr") == contents(tmp_path / "whole.zarr")

@@ -7,18 +7,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortexsim.graph import AreaGraph
 from cortexsim.simulation import Record
-from cortexsim.simulation import walk as walking
 from cortexsim.simulation.course import plan_courses
 from cortexsim.simulation.keep import Keep
 from cortexsim.simulation.loop import running
 from cortexsim.simulation.plan import prepare
 from cortexsim.simulation.tree import grow
-from cortexsim.simulation.walk import walk
+from cortexsim.simulation.walk import TOGETHER, most_together, walk
 from cortexsim.stimuli.movie import Movie
 from cortexsim.stimuli.protocol import Condition, Picture, Presentation, Protocol
 
@@ -40,13 +39,13 @@ def planned(network, conditions, images, record=None, **options):
                    **{"seed": 0, "microbatch": None, "precision": "float32", **options})
 
 
-def computed(plan, tree=None, batch=None):
+def computed(plan, tree=None, batch=None, **options):
     """Run a batch; return condition and path to position in time and values."""
     plan = plan if tree is None else replace(plan, tree=tree)
     found = {}
     with running(plan):
         batch = plan.batch(plan.stimuli(0)) if batch is None else batch
-        for segment, kept in walk(plan, batch, Keep(plan.layout, plan.device)):
+        for segment, kept in walk(plan, batch, Keep(plan.layout, plan.device), **options):
             for number in segment.conditions:
                 for path, pairs in kept.items():
                     at = found.setdefault((plan.courses[number].condition.name, path), {})
@@ -154,21 +153,19 @@ def test_a_trial_is_the_same_in_any_batch(network, pictures, size):
 
 @pytest.mark.filterwarnings("ignore:conditions .* are the same")
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(timelines())
-def test_branches_together_are_as_one_after_another(network, pictures, monkeypatch, precision,
-                                                    shown):
+def test_branches_together_are_as_one_after_another(network, pictures, precision, shown):
     plan = planned(network, shown, pictures(3), Record(reduce="none"), precision=precision)
-    monkeypatch.setattr(walking, "TOGETHER", 2**30)
-    together = computed(plan)
+    state = 4 * sum(math.prod(area.shape) for area in plan.tree.graph.areas) * 4  # of a batch
+    together = computed(plan, together=2**30)
     for most in (1, 2):  # at a time
-        monkeypatch.setattr(walking, "most_together", lambda tree, stimuli, most=most: most)
-        assert_same(together, computed(plan))
-    monkeypatch.undo()
+        assert_same(together, computed(plan, together=most * state))
 
 
 def test_how_many_branches_run_together(network, pictures):
     plan = planned(network, [condition(1, ("target", 0, 3))], pictures(2))
     units = sum(math.prod(area.shape) for area in plan.tree.graph.areas)
-    assert walking.most_together(plan.tree, 2) == walking.TOGETHER // (8 * units)
-    assert walking.most_together(plan.tree, 10**9) == 1
+    assert most_together(plan.tree, 2) == TOGETHER // (8 * units)
+    assert most_together(plan.tree, 2, 24 * units) == 3
+    assert most_together(plan.tree, 2, 0) == most_together(plan.tree, 10**9) == 1
