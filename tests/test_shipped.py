@@ -87,4 +87,5 @@ def test_the_best_cifar_network_reaches_85_percent_at_its_last_readout():
 def test_every_protocol_is_ready_to_run_as_it_stands(name):
     experiment = prepare(name)
     assert experiment.protocol.name == name
+    assert experiment.images.name == experiment.protocol.dataset
     assert experiment.images.name in ("digits", "digits-clean")

@@ -193,17 +193,16 @@ class _Run:
                     # only now, so that what fails at once leaves nothing behind
                     buffers.wait()
                     check_range(layout, buffers.values)
-                    self._lay_out()
-                assert self.recorder is not None
+                    self.recorder = self._laid_out()
                 writer.submit(partial(_write, self.recorder, chunk, buffers))
                 bar.update(rows.stop - rows.start)
         assert self.recorder is not None, "a plan has one stimulus or more"
         self.recorder.finish()
 
-    def _lay_out(self) -> None:
+    def _laid_out(self) -> Recorder:
         place = files.make_folder(self.out, self.stem, ".zarr")
         try:
-            self.recorder = Recorder(place, self.plan.layout, self.attrs)
+            return Recorder(place, self.plan.layout, self.attrs)
         except KeyboardInterrupt:
             shutil.rmtree(place)  # no number is in it yet
             raise

@@ -169,7 +169,8 @@ class _Stepper:
         for branches in _alike(bundle.branches, lambda moment: moment.fires):
             blocks = list(dict.fromkeys(branch.block for branch in branches))
             before = self._taken(bundle.state, blocks)
-            arrived, underway = self.fire(branches[0].moment, before, bundle.underway)
+            arrived, underway = self.fire(branches[0].moment, before,
+                                          self._later(bundle.underway, blocks))
             for group in _alike(branches, lambda moment: _own_way(moment) or moment.areas):
                 most = 1 if bundle.held or _own_way(group[0].moment) else self._most
                 for start in range(0, len(group), most):
@@ -177,7 +178,7 @@ class _Stepper:
                     rows = [blocks.index(branch.block) for branch in part]
                     yield self._settled(
                         part, self._taken(before, rows), self._sent(arrived, rows),
-                        {t: self._sent(sent, rows) for t, sent in underway.items()}, bundle.held)
+                        self._later(underway, rows), bundle.held)
 
     def _settled(self, branches: list[_Branch], before: State, arrived: Arrivals,
                  underway: Underway, held: Held) -> _Bundle:
@@ -235,6 +236,9 @@ class _Stepper:
 
     def _sent(self, sent: Arrivals, blocks: list[int]) -> Arrivals:
         return {area: [self._blocks(x, blocks) for x in parts] for area, parts in sent.items()}
+
+    def _later(self, underway: Underway, blocks: list[int]) -> Underway:
+        return {t: self._sent(sent, blocks) for t, sent in underway.items()}
 
     def _blocks(self, x: Tensor, blocks: list[int]) -> Tensor:
         """Return some of the batches that lie side by side, not copied if they are all."""

@@ -19,7 +19,7 @@ from cortexsim.stimuli.datasets import to_input
 from cortexsim.stimuli.movie import Movie
 from cortexsim.stimuli.protocol import Intervention
 
-from .test_tree import BASE, STEPS, computed, condition, planned
+from .test_tree import BASE, STEPS, assert_same, computed, condition, planned
 
 END = STEPS + 1
 WHOLE = Record(reduce="none")
@@ -74,6 +74,17 @@ def test_what_cannot_act_keeps_no_conditions_apart(network, pictures):
     shown = [condition(k, interventions=(each,)) for k, each in enumerate(idle)]
     courses = plan_courses(graph, shown, [["x"] * END] * len(idle))
     assert grow(graph, courses, [graph.names] * END).steps == STEPS
+
+
+def test_what_is_underway_stays_with_its_branch(pictures):
+    """Branches that ran side by side part while delayed connections have yet to arrive."""
+    late = do("delay", "feedback", 3.0)
+    brief = do("lesion", "V1>V2", None, 4, 5)
+    shown = [condition("a", ("target", 0, 2), ("white_noise", 2, END), interventions=(late,)),
+             condition("b", ("target", 0, 2), ("grey", 2, END), interventions=(late, brief))]
+    plan = planned(made(pictures), shown, pictures(4), WHOLE)
+    apart = computed(plan, plan.tree.alone(0)) | computed(plan, plan.tree.alone(1))
+    assert_same(computed(plan), apart, 1e-6)
 
 
 def test_a_lesion_parts_conditions_where_it_begins(network, pictures):
