@@ -164,9 +164,10 @@ def test_parallel_factors_go_together_and_all_else_is_crossed() -> None:
     assert len({*protocol.conditions}) == 9
 
 
-def test_repeat_is_a_name_like_others_where_nothing_is_repeated() -> None:
+def test_no_factor_is_called_repeat() -> None:
     text = "factors: {repeat: [10, 20]}\n" + entries("show: target, at_ms: 0, for_ms: $repeat")
-    assert parse(text).conditions[1].factors == {"repeat": 20}
+    with pytest.raises(ProtocolError, match="'repeat' bears the name that 'repeats' gives"):
+        parse(text)
 
 
 def test_a_million_conditions_are_counted_not_made() -> None:

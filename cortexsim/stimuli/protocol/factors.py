@@ -43,7 +43,7 @@ def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Leve
         problem = _problem(name, given, any(name in group for group in file.parallel))
         if problem is None and name not in used:
             problem = f"the factor '{name}' is used nowhere in the timeline as ${name}"
-        if problem is None and name == REPEAT and file.repeats > 1:
+        if problem is None and name == REPEAT:  # results pool its levels
             problem = (f"the factor '{name}' bears the name that 'repeats' gives to its runs; "
                        "choose another name")
         if problem is not None:
