@@ -41,7 +41,6 @@ class Recorder:
         What the store holds.
     attrs
         Attributes of the root, plain JSON.
-
     resumed
         To go on with what is there: what is added to the list of that name among the
         attributes. None for a new store.
@@ -80,6 +79,9 @@ class Recorder:
             for item in self.path.iterdir():
                 shutil.rmtree(item) if item.is_dir() else item.unlink()
             return self._lay_out(attrs)
+        # what was being written when the run was killed: a file takes its name when it is whole
+        for item in self.path.rglob("*.partial"):
+            item.unlink()
         self._rewrite(lambda metadata: metadata.update(attributes=attrs))
         return zarr.open_group(str(self.path), mode="r+")
 

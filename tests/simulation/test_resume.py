@@ -86,6 +86,15 @@ def test_damaged_chunks_are_computed_anew(stopped, whole, network, protocol, pic
     assert contents(stopped) == contents(whole)
 
 
+def test_what_was_half_written_is_taken_away(stopped, whole, network, protocol, pictures):
+    # as zarr and we name files that have yet to take their place
+    for name in ("V2/activation/c/2/0/0/0/0.0123456789abcdef.partial", "zarr.json.partial"):
+        (stopped / name).parent.mkdir(parents=True, exist_ok=True)
+        (stopped / name).write_bytes(b"half")
+    simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+    assert contents(stopped) == contents(whole)
+
+
 def test_a_store_that_was_not_laid_out_to_its_end(stopped, whole, network, protocol, pictures):
     metadata = json.loads((stopped / "zarr.json").read_text())
     del metadata["consolidated_metadata"]
