@@ -28,8 +28,8 @@ from dataclasses import dataclass, field, replace
 from ..errors import SimulationError, unknown
 from ..graph import AreaGraph
 from ..stimuli.protocol import Intervention
+from ..stimuli.protocol.interventions import CONNECTION_KINDS
 
-KINDS = ("feedforward", "feedback", "lateral", "bypass")
 ALL = "all"
 HOLD = "hold"
 
@@ -96,7 +96,7 @@ class _Draft:
 
     def lesion(self, one: Intervention) -> None:
         names = self.graph.names
-        known = [*names, *_connections(self.graph), *KINDS]
+        known = [*names, *_connections(self.graph), *CONNECTION_KINDS]
         silent = set() if one.where in names else self._named(one, "area or connection", known)
         for t in self._window(one):
             self.silent[t + 1] |= silent
@@ -104,7 +104,8 @@ class _Draft:
                 self.emptied[t].add(one.where)
 
     def delay(self, one: Intervention) -> None:
-        for name in sorted(self._named(one, "connection", [*_connections(self.graph), *KINDS])):
+        known = [*_connections(self.graph), *CONNECTION_KINDS]
+        for name in sorted(self._named(one, "connection", known)):
             if name in self.takes:
                 raise _wrong(one, f"the delay of {name} is given twice: leave one out")
             takes = _number(one)
@@ -133,7 +134,7 @@ class _Draft:
         """Return the names of the connections that a connection's or a kind's name means."""
         found = {c.name for c in self.graph.connections
                  if one.where == c.name or one.where in self.graph.kinds(c)}
-        if one.where in KINDS and not found:
+        if one.where in CONNECTION_KINDS and not found:
             raise _wrong(one, f"this network has no {one.where} connections")
         if not found:
             raise _wrong(one, unknown(what, one.where, known))

@@ -8,7 +8,6 @@ the number of conditions.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from ..errors import SimulationError
 from ..graph import Connection
 from ..models import engine
 from ..models.engine import State
+from ..stimuli.gallery import generator
 from ..stimuli.protocol import Condition
 from .plan import Plan
 from .tree import Moment, Segment, Tree
@@ -337,7 +337,7 @@ class _Stepper:
         """Add noise, drawn for each stimulus by itself so that it is the same in any batch."""
         ids, shape = self.plan.images.ids, x.shape[1:]
         drawn = np.stack([
-            _generator(self.plan.seed, f"noise\n{role}\n{ids[row]}").standard_normal(
+            generator(self.plan.seed, f"noise\n{role}\n{ids[row]}").standard_normal(
                 shape, dtype=np.float32) for row in self.batch])
         noise = torch.from_numpy(drawn).to(x.device, memory_format=torch.channels_last)
         # contiguous, so that sums run in one order whatever the batch
@@ -357,12 +357,6 @@ def _hold(moment: Moment, state: State, held: Held) -> Held:
     going = {at: what for at, what in held.items() if what[1] > moment.index}
     return going | {(area, moment.index): (state[area], until)
                     for area, until in moment.held.items()}
-
-
-def _generator(seed: int, role: str) -> np.random.Generator:
-    # hash() differs from process to process; a digest does not
-    words = np.frombuffer(hashlib.sha256(role.encode()).digest(), dtype="<u4").tolist()
-    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
 
 def most_together(tree: Tree, stimuli: int, together: int = TOGETHER) -> int:

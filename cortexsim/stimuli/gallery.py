@@ -160,11 +160,15 @@ class Gallery:
         return masks.mean_spectrum(self.pool.images)
 
     def _generator(self, stimulus: str, purpose: str, repeat: int) -> np.random.Generator:
-        # hash() differs from process to process; a digest does not
         again = "" if repeat == 1 else f", repeat {repeat}"
-        digest = hashlib.sha256(f"{purpose}{again}\n{stimulus}".encode()).digest()
-        words = np.frombuffer(digest, dtype="<u4").tolist()
-        return np.random.default_rng(np.random.SeedSequence([self.seed, *words]))
+        return generator(self.seed, f"{purpose}{again}\n{stimulus}")
+
+
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    """Return a generator of its own for a purpose: the same in any process, batch and order."""
+    # hash() differs from process to process; a digest does not
+    words = np.frombuffer(hashlib.sha256(purpose.encode()).digest(), dtype="<u4").tolist()
+    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
 
 
 def is_random(picture: Picture) -> bool:

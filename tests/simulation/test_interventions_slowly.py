@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortexsim.models import plain
-from cortexsim.simulation.walk import _generator
+from cortexsim.stimuli.gallery import generator
 from cortexsim.stimuli.movie import Movie
 
 from .test_interventions import AREAS, END, ON, WHOLE, do, made, of
@@ -83,7 +83,7 @@ def slowly(network, condition, movie, batch):
                 sd = math.hypot(*(one.value for one in doing("noise", t, area, "all")))
                 rms = state[area].square().mean((1, 2, 3), keepdim=True).sqrt()
                 role = f"noise\n{area}\n{t}\n{condition.repeat}\n"
-                drawn = [_generator(movie.seed, role + movie.dataset.ids[row]).standard_normal(
+                drawn = [generator(movie.seed, role + movie.dataset.ids[row]).standard_normal(
                     state[area].shape[1:], dtype=np.float32) for row in batch]
                 state[area] = state[area] + sd * rms * torch.from_numpy(np.stack(drawn))
             if doing("lesion", t, area):
