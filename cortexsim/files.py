@@ -103,11 +103,11 @@ def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, li
 
 
 class Claim:
-    """A folder that this process has for itself; the system lets go of it if the process dies.
+    """A folder, or file, that this process has for itself; the system lets go if it dies.
 
     Parameters
     ----------
-    folder
+    path
         Is there already.
 
     Raises
@@ -116,19 +116,19 @@ class Claim:
         If another process has it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self._place: int | None = None
         if sys.platform == "win32":
-            return  # folders cannot be locked there
+            return  # nothing can be locked so there
         import fcntl
 
-        # the folder itself is locked: nothing is left in it or beside it
-        self._place = os.open(folder, os.O_RDONLY)
+        # a folder itself is locked: nothing is left in it or beside it
+        self._place = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(self._place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
-            raise RecordingError(f"{folder}: another process is at work on it; wait until it is "
+            raise RecordingError(f"{path}: another process is at work on it; wait until it is "
                                  "done, or stop it") from None
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ locked by the process that works on it.
 
 from __future__ import annotations
 
-import fcntl
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from .. import files
-from ..errors import CheckpointError, Interrupted, SimulationError
+from ..errors import CheckpointError, Interrupted, RecordingError, SimulationError
 from ..graph import AreaGraph
 from ..models import Network, checkpoint, parameter_count
 from .finish import CALIBRATION_IMAGES
@@ -214,15 +213,18 @@ def _from_card(card: dict[str, Any]) -> pd.DataFrame:
 @contextmanager
 def _claim(folder: Path) -> Iterator[bool]:
     """Hold a training for this process, if no other does; the system lets go if it dies."""
-    locks = folder.parent / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / folder.name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+    place = folder.parent / ".locks" / folder.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    try:
+        claim = files.Claim(place)
+    except RecordingError:
+        yield False
+        return
+    try:
         yield True
+    finally:
+        claim.close()
 
 
 def _finished(configuration: Configuration, folder: Path, seed: int) -> bool:
