@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,8 +15,8 @@ from . import recording as rec
 if TYPE_CHECKING:
     from ..stimuli.protocol import Condition, Protocol
 
-#: Amounts at which a change or an intervention leaves all as it is; 0 of the others.
-UNDISTURBED = {"contrast": 1.0, "scale": 1.0, "low_pass": math.inf, "delay": 1.0}
+#: Amounts at which an intervention leaves all as it is; changes of pictures have their own.
+UNDISTURBED = {"noise": 0.0, "scale": 1.0, "delay": 1.0}
 
 
 def interventions(recording: xr.DataTree, condition: Mapping[str, object]) -> pd.DataFrame:
@@ -43,7 +42,7 @@ def interventions(recording: xr.DataTree, condition: Mapping[str, object]) -> pd
     known: Sequence[Condition] = text.conditions if text else ()
     windows: dict[tuple[int, int], list[str]] = {}
     for item in next((one.interventions for one in known if one.name == name), ()):
-        if item.kind == "lesion" or item.value != UNDISTURBED.get(item.kind, 0.0):
+        if item.kind == "lesion" or item.value != UNDISTURBED.get(item.kind):
             windows.setdefault((item.start, item.stop), []).append(
                 _words(item.kind, item.where, item.value))
     last = float(rec.axis(recording)[-1])
@@ -84,16 +83,18 @@ def undisturbed(text: Protocol | None, factor: str) -> float | None:
     """
     from ..stimuli import changes
 
-    common: set[str] | None = None
+    common: set[tuple[str, float]] | None = None
     for one in text.conditions if text else ():
         if factor not in one.factors:
             continue
-        done: list[tuple[str, object]] = [
-            (change.kind, dict(change.values)[changes.REGISTRY[change.kind].main])
-            for shown in one.presentations for change in shown.picture.changes]
-        done += [(item.kind, item.value) for item in one.interventions
-                 if item.kind in ("noise", "scale", "delay")]
-        here = {kind for kind, value in done if value == one.factors[factor]}
+        done: list[tuple[str, float, object]] = []
+        for change in (c for shown in one.presentations for c in shown.picture.changes):
+            kind = changes.REGISTRY[change.kind]
+            done.append((change.kind, kind.identity, dict(change.values)[kind.main]))
+        done += [(item.kind, UNDISTURBED[item.kind], item.value) for item in one.interventions
+                 if item.kind in UNDISTURBED]
+        here = {(kind, identity) for kind, identity, value in done
+                if value == one.factors[factor]}
         if done:
             common = here if common is None else common & here
-    return UNDISTURBED.get(min(common), 0.0) if common else None
+    return min(common)[1] if common else None

@@ -15,6 +15,8 @@ from ..stimuli.protocol import Condition, Protocol
 from .course import Course, plan_courses
 from .tree import Tree, grow
 
+_NOT_RANDOM = "nothing random is in these repeats"
+
 
 @dataclass(frozen=True)
 class _Use:
@@ -202,9 +204,6 @@ def shut_out(graph: AreaGraph, protocol: Protocol, courses: Sequence[Course]) ->
                     f"graph's connections let nothing out of {first} that comes then"
                 )
     return None
-
-
-_NOT_RANDOM = "nothing random is in these repeats"
 
 
 def same_conditions(graph: AreaGraph, protocol: Protocol, tree: Tree) -> list[str]:

@@ -8,6 +8,7 @@ Needs numpy and scipy only. The changes themselves are in :mod:`cortexsim.stimul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,11 +66,10 @@ class Kind:
         ``apply(image, rng, others, **values)``, with a value for every parameter;
         `others` draws other images (:data:`cortexsim.stimuli.pixels.Others`). It may
         return `image` itself, but never writes into it.
-    main
-        The parameter that is meant where a file gives a value alone, as in
-        ``contrast: 0.5``.
     parameters
         By name, the main one first.
+    identity
+        The number of the main one that leaves a picture as it is.
     random
         Whether it draws from the generator (if not, every repeat is the same).
     others
@@ -77,37 +77,43 @@ class Kind:
     """
 
     apply: Callable[..., Picture]
-    main: str
     parameters: dict[str, Parameter]
+    identity: float = 0.0
     random: bool = False
     others: bool = False
+
+    @property
+    def main(self) -> str:
+        """The parameter that is meant where a file gives a value alone: ``contrast: 0.5``."""
+        return next(iter(self.parameters))
 
 
 #: Every change that a protocol can name.
 REGISTRY: dict[str, Kind] = {
-    "contrast": Kind(tone.contrast, "level", {
-        "level": Parameter(unit="of the picture's own")}),
-    "greyscale": Kind(tone.greyscale, "amount", {
+    "contrast": Kind(tone.contrast, {
+        "level": Parameter(unit="of the picture's own")}, identity=1.0),
+    "greyscale": Kind(tone.greyscale, {
         "amount": Parameter(1.0, unit="of the colour taken away")}),
-    "gaussian_noise": Kind(tone.gaussian_noise, "sd", {
+    "gaussian_noise": Kind(tone.gaussian_noise, {
         "sd": Parameter(unit="of the range from black to white")}, random=True),
-    "salt_and_pepper": Kind(tone.salt_and_pepper, "fraction", {
+    "salt_and_pepper": Kind(tone.salt_and_pepper, {
         "fraction": Parameter(unit="of the pixels")}, random=True),
-    "blur": Kind(tone.blur, "sd", {"sd": Parameter(high=100, unit="pixels")}),
-    "low_pass": Kind(tone.low_pass, "cycles", {
-        "cycles": Parameter(high=1000, words=(tone.ALL,), unit="cycles per picture")}),
-    "high_pass": Kind(tone.high_pass, "cycles", {
+    "blur": Kind(tone.blur, {"sd": Parameter(high=100, unit="pixels")}),
+    "low_pass": Kind(tone.low_pass, {
+        "cycles": Parameter(high=1000, words=(tone.ALL,), unit="cycles per picture")},
+        identity=math.inf),
+    "high_pass": Kind(tone.high_pass, {
         "cycles": Parameter(high=1000, unit="cycles per picture")}),
-    "occlude": Kind(occlusion.occlude, "hidden", {
+    "occlude": Kind(occlusion.occlude, {
         "hidden": Parameter(unit="of the picture"),
         "by": Parameter("bubbles", words=occlusion.OCCLUDERS, number=False),
         "shade": Parameter(MIDDLE_GREY, unit="from black to white")}, random=True),
-    "translate": Kind(placing.translate, "x", {
+    "translate": Kind(placing.translate, {
         "x": Parameter(0.0, -1000, 1000, unit="pixels to the right", whole=True),
         "y": Parameter(0.0, -1000, 1000, unit="pixels down", whole=True)}),
-    "scale": Kind(placing.scale, "factor", {
-        "factor": Parameter(low=0.1, high=10, unit="times its size")}),
-    "clutter": Kind(placing.clutter, "pieces", {
+    "scale": Kind(placing.scale, {
+        "factor": Parameter(low=0.1, high=10, unit="times its size")}, identity=1.0),
+    "clutter": Kind(placing.clutter, {
         "pieces": Parameter(high=1000, unit="pieces", whole=True),
         "side": Parameter(0.3, 0.01, unit="of the picture's shorter side")},
         random=True, others=True),

@@ -130,11 +130,12 @@ def test_interventions_are_told_with_their_windows(make, designs) -> None:
             "factors: {gain: [1, 2]}\n"
             "timeline: [{show: target, at_ms: 0, until: end}]\ninterventions:\n"
             "  - {scale: V4, by: $gain}\n  - {noise: V1, sd: 0.2}\n"
-            "  - {clamp: V2, to: hold, from_ms: 100}\n  - {delay: feedback, takes_ms: 25}\n")
+            "  - {clamp: V2, to: hold, from_ms: 100}\n  - {delay: feedback, takes_ms: 25}\n"
+            "  - {clamp: IT, to: 0, from_ms: 200}\n")
     tree = make(text, stimuli=1)
     assert protocols.interventions(tree, {"gain": 2}).to_numpy().tolist() == [
         ["V4 × 2, noise in V1 (SD 0.2), feedback takes 2 steps", 0, 375],
-        ["V2 held", 100, 375]]
+        ["V2 held", 100, 375], ["IT held at 0", 200, 375]]
     # a gain of 1 does nothing, and is the plainest
     assert not protocols.interventions(tree, {"gain": 1}).done.str.contains("×").any()
     assert design.plainest(tree) == {"gain": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -80,8 +81,9 @@ def test_what_is_random(name: str) -> None:
 
 def test_every_parameter_is_described() -> None:
     assert NOTHING.keys() == changes.REGISTRY.keys()
-    for kind in changes.REGISTRY.values():
-        assert next(iter(kind.parameters)) == kind.main
+    for name, kind in changes.REGISTRY.items():
+        assert next(iter(kind.parameters)) == kind.main == next(iter(NOTHING[name]))
+        assert kind.identity == (math.inf if name == "low_pass" else NOTHING[name][kind.main])
         for told in kind.parameters.values():
             assert told.unit or not told.number
             assert told.low < told.high

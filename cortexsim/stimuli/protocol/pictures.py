@@ -135,4 +135,3 @@ def _change(
                 raise ProtocolError(problem)
         values.append((name, value))
     return Change(kind, tuple(values))
-

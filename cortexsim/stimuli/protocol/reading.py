@@ -69,7 +69,6 @@ class Choice:
     places: dict[str, int]
     name: str
 
-
     def value(self, given: Level, *key: str | int) -> tuple[Level, yamlio.Key]:
         """Return a value, a reference's level in its place, and the key at which it stands."""
         name = reference(given)
