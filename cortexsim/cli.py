@@ -18,6 +18,7 @@ from . import (
     cli_protocol,
     files,
     options,
+    processes,
     schema,
     terminal,
 )
@@ -160,27 +161,48 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
 
     Every option has a default, in brackets. A checkpoint is written after each
     epoch; Ctrl-C saves, too, and --resume goes on as if there had been no stop.
+
+    On several GPUs, or processors: torchrun --nproc-per-node N -m cortexsim train ...
+    Each of N processes has a part of every batch; the result is the same up to rounding.
     """
     if resumed is not None:
         terminal.leave_out(ctx, "training that was stopped", ("data_root", "device"))
+    with processes.job() as job:
+        folder = _train(job, resumed, out, data_root, device, options)
+        if job.first:
+            _trained(folder)
+
+
+def _train(job: processes.Processes, resumed: Path | None, out: Path | None,
+           data_root: Path | None, device: str | None, options: dict[str, Any]) -> Path:
+    """Train, or go on with it, as one of a job's processes; return the folder."""
     from . import choices, training
+
+    more: dict[str, Any] = {"data_root": data_root, "processes": job}
+    if resumed is not None:
+        with _resumable(resumed, job):
+            return training.resume(resumed, device=device, **more)
+    task = choices.describe_sequence(options)
+    chosen = {field.name: options.pop(field.name) for field in fields(training.Settings)
+              if field.name in options}
+    dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
+    settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
+    graph = choices.describe_graph(dataset, options, settings.init)
+    # a folder with a name is made, or refused, by the training
+    mine = out is None and job.first
+    with (files.new_folder(None, "runs/train") if mine else nullcontext(out)) as folder:
+        if folder is None or mine:
+            folder = Path(job.said(str(folder)))
+        with _resumable(folder, job):
+            return training.train(graph, settings, folder, command=terminal.command(job.program),
+                                  **more)
+
+
+def _trained(folder: Path) -> None:
+    """Say what came of a training, and what can be done with it."""
+    from . import training
     from .models import checkpoint
 
-    if resumed is not None:
-        with _resumable(resumed):
-            folder = training.resume(resumed, data_root=data_root, device=device)
-    else:
-        task = choices.describe_sequence(options)
-        chosen = {field.name: options.pop(field.name) for field in fields(training.Settings)
-                  if field.name in options}
-        dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
-        settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
-        graph = choices.describe_graph(dataset, options, settings.init)
-        # a folder with a name is made, or refused, by the training
-        place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
-        with place as folder, _resumable(folder):
-            training.train(graph, settings, folder, data_root=data_root,
-                           command=terminal.command())
     click.echo(cli_networks.accuracies(folder))
     click.echo(f"network    {folder}")
     found = checkpoint.load(folder)
@@ -245,13 +267,17 @@ for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold
 
 
 @contextmanager
-def _resumable(folder: Path) -> Iterator[None]:
-    """Say how to go on if Ctrl-C comes outside of the epochs, at the beginning or the end."""
+def _resumable(folder: Path, job: processes.Processes) -> Iterator[None]:
+    """Say how to go on if Ctrl-C comes outside of the epochs, or another process is gone."""
     from .models.checkpoint import CARD
+
+    def more() -> str:
+        there = (folder / CARD).exists()
+        return f". Go on with: {job.program} train --resume {folder}" if there else ""
 
     try:
         yield
     except KeyboardInterrupt:
-        there = (folder / CARD).exists()
-        more = f". Go on with: cortexsim train --resume {folder}" if there else ""
-        raise Interrupted(f"stopped{more}") from None
+        raise Interrupted(f"stopped{more()}") from None
+    except processes.Lost as problem:
+        raise processes.Lost(f"{problem}{more()}") from None

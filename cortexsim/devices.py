@@ -96,6 +96,15 @@ def hardware(on: torch.device) -> str:
     return f"{model}, {torch.get_num_threads()} threads"
 
 
+def out_of_memory(problem: BaseException) -> bool:
+    """Say whether an error means that memory was asked for that is not there."""
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
+    # torch has no class of its own for main memory
+    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+    return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)
+
+
 def _cpu_has_bf16() -> bool:
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text() if cpuinfo.exists() else ""

@@ -24,9 +24,10 @@ FLOORS = [
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "options", "files", "checksums"},
+     "terminal", "options", "files", "checksums", "processes"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
+                 "processes",
                  "graph", "presets", "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
                  "stimuli.protocol.json_schema", "stimuli.masks", "stimuli.movie",
                  "stimuli.sequences", "options",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from ..devices import out_of_memory as out_of_memory
+
 #: Stimuli in a batch unless told otherwise: on processors more bring nothing, GPUs like more.
 MOST = {"cpu": 32, "cuda": 256}
 #: A chunk's buffers should stay below this.
@@ -64,15 +66,6 @@ def available() -> int | None:
         if all(text.isdigit() for text in texts):
             found.append(max(0, int(texts[0]) - int(texts[1]) + _cache(limit)))
     return min(found, default=None)
-
-
-def out_of_memory(problem: BaseException) -> bool:
-    """Say whether an error means that memory was asked for that is not there."""
-    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
-        return True
-    # torch has no class of its own for main memory
-    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
-    return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)
 
 
 def release() -> None:
