@@ -174,7 +174,7 @@ def started() -> Processes:
     except ValueError:
         found = None
     placed = found and 0 <= found.rank < found.count and 0 <= found.local < found.here
-    if found is None or not placed or None in said[4:]:
+    if found is None or not placed or not all(said[4:]):
         shown = ", ".join(f"{name}={value}" for name, value in zip(names, said, strict=True))
         raise SimulationError(f"which of several processes is this? The environment says {shown}: "
                               "start them with torchrun, or unset these variables")
@@ -184,9 +184,13 @@ def started() -> Processes:
 def speaks() -> bool:
     """Say whether this process is to say what is wrong with the command line.
 
-    torchrun gives all processes the same one, and the first says it.
+    torchrun gives all processes the same one, and the first says it. The others give it
+    time, since torchrun ends all when one ends.
     """
-    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0":
+        return True
+    time.sleep(PATIENCE)
+    return False
 
 
 @contextmanager

@@ -109,11 +109,12 @@ class _Scores(nn.Module):
 
 def _distributed(network: Network, scores: Scores) -> Scores:
     """Have gradients averaged over processes, of the parameters that have one."""
-    with processes.reaching():
+    with processes.reaching(), warnings.catch_warnings():
+        # older versions of torch have no other name for it
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
         # a static graph: which parameters are used, and how often, is the same in each batch
-        module = nn.parallel.DistributedDataParallel(
+        return nn.parallel.DistributedDataParallel(
             _Scores(network, scores), broadcast_buffers=False, static_graph=True)
-    return module
 
 
 def _wide(scores: Tensor) -> Tensor:
