@@ -17,12 +17,13 @@ from . import (
     cli_networks,
     cli_protocol,
     files,
+    job,
     options,
-    processes,
     schema,
     terminal,
 )
 from .errors import GraphError, Interrupted
+from .processes import Lost, Processes
 from .terminal import Whole
 
 # Nothing heavy is imported before a command needs it: --help answers at once.
@@ -167,20 +168,20 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
     """
     if resumed is not None:
         terminal.leave_out(ctx, "training that was stopped", ("data_root", "device"))
-    with processes.job() as job:
-        folder = _train(job, resumed, out, data_root, device, options)
-        if job.first:
+    with job.running() as mine:
+        folder = _train(mine, resumed, out, data_root, device, options)
+        if mine.first:
             _trained(folder)
 
 
-def _train(job: processes.Processes, resumed: Path | None, out: Path | None,
+def _train(mine: Processes, resumed: Path | None, out: Path | None,
            data_root: Path | None, device: str | None, options: dict[str, Any]) -> Path:
     """Train, or go on with it, as one of a job's processes; return the folder."""
     from . import choices, training
 
-    more: dict[str, Any] = {"data_root": data_root, "processes": job}
+    more: dict[str, Any] = {"data_root": data_root, "processes": mine}
     if resumed is not None:
-        with _resumable(resumed, job):
+        with _resumable(resumed, mine):
             return training.resume(resumed, device=device, **more)
     task = choices.describe_sequence(options)
     chosen = {field.name: options.pop(field.name) for field in fields(training.Settings)
@@ -189,12 +190,12 @@ def _train(job: processes.Processes, resumed: Path | None, out: Path | None,
     settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
     graph = choices.describe_graph(dataset, options, settings.init)
     # a folder with a name is made, or refused, by the training
-    mine = out is None and job.first
-    with (files.new_folder(None, "runs/train") if mine else nullcontext(out)) as folder:
-        if folder is None or mine:
-            folder = Path(job.said(str(folder)))
-        with _resumable(folder, job):
-            return training.train(graph, settings, folder, command=terminal.command(job.program),
+    make = out is None and mine.first
+    with files.new_folder(None, "runs/train") if make else nullcontext(out) as folder:
+        if out is None:
+            folder = Path(mine.said(str(folder)))
+        with _resumable(folder, mine):
+            return training.train(graph, settings, folder, command=terminal.command(mine.program),
                                   **more)
 
 
@@ -267,17 +268,18 @@ for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold
 
 
 @contextmanager
-def _resumable(folder: Path, job: processes.Processes) -> Iterator[None]:
+def _resumable(folder: Path, mine: Processes) -> Iterator[None]:
     """Say how to go on if Ctrl-C comes outside of the epochs, or another process is gone."""
     from .models.checkpoint import CARD
 
     def more() -> str:
         there = (folder / CARD).exists()
-        return f". Go on with: {job.program} train --resume {folder}" if there else ""
+        return f". Go on with: {mine.program} train --resume {folder}" if there else ""
 
     try:
-        yield
+        with job.not_forever(mine, lambda: f"another process does not answer{more()}"):
+            yield
     except KeyboardInterrupt:
         raise Interrupted(f"stopped{more()}") from None
-    except processes.Lost as problem:
-        raise processes.Lost(f"{problem}{more()}") from None
+    except Lost as problem:
+        raise Lost(f"{problem}{more()}") from None

@@ -9,21 +9,16 @@ and computes what it would if this module did not exist.
 from __future__ import annotations
 
 import os
-import signal
-import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .errors import CortexSimError, Interrupted, SimulationError
+from .errors import SimulationError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Seconds in which the first process says what ends the job, before another one does.
-PATIENCE = 3.0
 #: Bytes of a text that the first process sends: as long as a path may be.
 LONGEST = 4096
 
@@ -181,18 +176,6 @@ def started() -> Processes:
     return found
 
 
-def speaks() -> bool:
-    """Say whether this process is to say what is wrong with the command line.
-
-    torchrun gives all processes the same one, and the first says it. The others give it
-    time, since torchrun ends all when one ends.
-    """
-    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0":
-        return True
-    time.sleep(PATIENCE)
-    return False
-
-
 @contextmanager
 def reaching() -> Iterator[None]:
     """Turn what torch raises if another process is gone into :class:`Lost`."""
@@ -210,75 +193,3 @@ def _unreachable(problem: RuntimeError) -> bool:
     # gloo's errors have no class of their own
     words = ("gloo", "Connection closed by peer", "Connection reset by peer", "NCCL")
     return isinstance(problem, dist.DistError) or any(word in str(problem) for word in words)
-
-
-@contextmanager
-def job() -> Iterator[Processes]:
-    """Work as one of the processes that torchrun started, or alone.
-
-    What ends all of them alike is told once: an error has then an attribute ``told``. SIGTERM,
-    by which torchrun ends those that are left when one of them fails, is as Ctrl-C.
-
-    Raises
-    ------
-    Lost
-        If the others cannot be reached.
-    """
-    mine = started()
-    if mine.count == 1:
-        yield mine
-        return
-    store = _begin()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with warnings.catch_warnings():
-            if not mine.first:
-                warnings.simplefilter("ignore")
-            yield mine
-    except KeyboardInterrupt:
-        raise _agreed(mine, store, Interrupted("stopped")) from None
-    except (CortexSimError, OSError) as problem:
-        raise _agreed(mine, store, problem) from None
-    import torch.distributed as dist
-
-    dist.destroy_process_group()
-
-
-def _begin() -> Any:
-    """Find the other processes; return the store in which each leaves notes for the others."""
-    import torch
-    import torch.distributed as dist
-
-    gpu = torch.cuda.is_available() and dist.is_nccl_available()
-    with reaching():
-        store, rank, count = next(dist.rendezvous("env://"))
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo",
-                                store=dist.PrefixStore("torch", store), rank=rank,
-                                world_size=count)
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return dist.PrefixStore(f"cortexsim/{attempt}", store)
-
-
-def _agreed(mine: Processes, store: Any, problem: Exception) -> Exception:
-    """Leave a note of what ends this process, and see whether another one says it."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # it ends now anyway
-    # what follows from the end of another process, or comes to all of them
-    weak = isinstance(problem, Lost | Interrupted)
-    note = f"{'weak' if weak else 'strong'} {problem}"
-    try:
-        store.set(str(mine.rank), note)
-        deadline = time.monotonic() + PATIENCE
-        while not store.check(["0"]) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        notes = {rank: store.get(str(rank)).decode()
-                 for rank in range(mine.count) if rank != mine.rank and store.check([str(rank)])}
-    except RuntimeError:
-        return problem  # whoever kept the notes is gone
-    before = [text for rank, text in notes.items() if rank < mine.rank]
-    told = note in before or (weak and bool(before))
-    told = told or (weak and any(text.startswith("strong") for text in notes.values()))
-    if not told and not weak and not mine.first and not isinstance(problem, OSError):
-        problem.args = (f"process {mine.rank + 1} of {mine.count}: {problem}",)
-    problem.told = told  # type: ignore[attr-defined]
-    return problem

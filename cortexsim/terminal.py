@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from . import processes
+from . import job
 from .errors import CortexSimError, Interrupted
 
 #: By the shell's convention: 128 and the number of Ctrl-C's signal.
@@ -34,7 +34,7 @@ class Program(click.Group):
         except click.UsageError as problem:
             about = problem.ctx or ctx
             more = f" (options: {about.command_path} --help)"
-            if processes.speaks():
+            if job.speaks():
                 click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
             ctx.exit(WRONG_INPUT)
         except OSError as problem:

@@ -24,10 +24,11 @@ FLOORS = [
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "options", "files", "checksums", "processes"},
+     "terminal", "options", "files", "checksums", "processes",
+     "job"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
-                 "processes",
+                 "processes", "job",
                  "graph", "presets", "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
                  "stimuli.protocol.json_schema", "stimuli.masks", "stimuli.movie",
                  "stimuli.sequences", "options",

@@ -84,8 +84,8 @@ def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = N
             asked = labels[places[task.asked(time)].to(device)]
             correct[time] += int((scores.argmax(1) == asked).sum())
     network.train(was_training)
-    found = processes.totals(*correct.values())
-    return {time: count / len(dataset) for time, count in zip(times, found, strict=True)}
+    counts = processes.totals(*correct.values())
+    return {time: count / len(dataset) for time, count in zip(correct, counts, strict=True)}
 
 
 def _check(network: Network, times: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cortexsim import processes
+from cortexsim import job, processes
 from cortexsim.errors import SimulationError
 from cortexsim.graph import AreaGraph, Normalization, PreNet
 from cortexsim.models import Network, calibrate, narrow
@@ -55,10 +55,10 @@ def _member(rank: int, count: int, port: int, out: Path, function: Callable[...,
                    "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
                    "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    with processes.job() as job:
-        found = function(job, *arguments)
+    with job.running() as mine:
+        found = function(mine, *arguments)
         torch.save(found, out)
-        job.totals(0)  # the first one keeps what the others need to the end
+        mine.totals(0)  # the first one keeps what the others need to the end
 
 
 # --- training
@@ -87,32 +87,32 @@ CASES = {
 }
 
 
-def learn(job: Processes, cases: dict[str, Case]) -> dict[str, Tensor]:
+def learn(mine: Processes, cases: dict[str, Case]) -> dict[str, Tensor]:
     """Train, calibrate and evaluate; return all numbers that come of it."""
     return {f"{name} {key}": value for name, case in cases.items()
-            for key, value in _learn(job, case).items()}
+            for key, value in _learn(mine, case).items()}
 
 
-def _learn(job: Processes, case: Case) -> dict[str, Tensor]:
+def _learn(mine: Processes, case: Case) -> dict[str, Tensor]:
     task = SequenceTask(3, 2, "previous") if case.shown == "sequence" else None
     graph = replace(case.graph, readout_time=task.end) if task else case.graph
     network = Network(graph, seed=1).to(case.dtype).to(memory_format=torch.channels_last)
-    network.processes = job
+    network.processes = mine
     learner = Learner(network.train(), recipes.get(case.recipe))
-    own, found = job.share(ROWS), {}
+    own, found = mine.share(ROWS), {}
     times = task.times() if task else [graph.readout_time - 1, graph.readout_time]
     for step in range(case.steps):
         random = generator("test", step)
         pictures = torch.randn(3, ROWS, *graph.image, generator=random, dtype=case.dtype)
         labels = torch.randint(10, (3, ROWS), generator=random)
-        mine = [x[own].contiguous(memory_format=torch.channels_last) for x in pictures]
-        frames = mine[0]
+        parts = [x[own].contiguous(memory_format=torch.channels_last) for x in pictures]
+        frames = parts[0]
         if task:
-            frames = task.frames(mine, graph.input, times[-1])
+            frames = task.frames(parts, graph.input, times[-1])
         if case.shown == "brief":
-            frames = exposed(mine[0], 0.5, 3, random, batch=ROWS, rows=own)
+            frames = exposed(parts[0], 0.5, 3, random, batch=ROWS, rows=own)
         asked = {t: labels[task.asked(t) if task else 0][own] for t in times}
-        found[f"loss {step}"] = torch.tensor(job.totals(*learner.step(frames, asked, 0.05, ROWS)))
+        found[f"loss {step}"] = torch.tensor(mine.totals(*learner.step(frames, asked, 0.05, ROWS)))
     found |= {f"momentum {name}": value for name, value in learner.momentum().items()}
     found |= {name: p.detach().clone() for name, p in network.named_parameters()}
     found |= {f"no gradient {name}": torch.tensor(p.grad is None)
@@ -166,7 +166,7 @@ def test_two_steps_in_float32(count, tmp_path):
 # --- the parts of which it is made
 
 
-def normalized(job: Processes) -> dict[str, Tensor]:
+def normalized(mine: Processes) -> dict[str, Tensor]:
     """Normalize rows of whole batches, and go back; return this process's rows and sums."""
     found = {}
     for kind in ("few channels", "many channels", "channels outermost", "one pixel", "float32"):
@@ -177,13 +177,13 @@ def normalized(job: Processes) -> dict[str, Tensor]:
         # far from 0, where a variance as a difference of squares loses its digits
         x, direction = (100 + x).to(dtype), direction.to(dtype)
         weight, bias = torch.randn(2, shape[1], generator=random, dtype=torch.float64).to(dtype)
-        own = job.share(len(x))
+        own = mine.share(len(x))
         rows = x[own]
         if kind != "channels outermost":
             rows = rows.contiguous(memory_format=torch.channels_last)
         for learned in (False, True):
             inputs = [x.detach().requires_grad_() for x in (rows, weight, bias)[:1 + 2 * learned]]
-            y = narrow.batch_norm(inputs[0], *(inputs[1:] or (None, None)), 1e-5, job)
+            y = narrow.batch_norm(inputs[0], *(inputs[1:] or (None, None)), 1e-5, mine)
             gradients = torch.autograd.grad(y, inputs, direction[own])
             key = f"{kind} {'learned' if learned else 'alone'}"
             found |= {f"{key} rows {i}": value.detach() for i, value in enumerate((
