@@ -201,8 +201,8 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
     protocol
         A protocol, its file, or its name.
     out
-        Folder for the results, which must not exist; by default
-        ``runs/<protocol>-<n>`` with the first free n.
+        Folder for the results, which must not exist, on this machine or in an object store
+        (``s3://...``); by default ``runs/<protocol>-<n>`` with the first free n.
     figure
         Whether to draw.
     command
