@@ -84,7 +84,13 @@ def exact(on: torch.device) -> Iterator[None]:
 
 
 def hardware(on: torch.device) -> str:
-    """Describe the processor in a few words, for cards and recordings."""
+    """Describe the processor, and how much of it is used, in a few words."""
+    name = processor(on)
+    return name if on.type == "cuda" else f"{name}, {torch.get_num_threads()} threads"
+
+
+def processor(on: torch.device) -> str:
+    """Name the kind of processor or GPU."""
     if on.type == "cuda":
         return str(torch.cuda.get_device_name(on))
     model = platform.processor() or platform.machine()
@@ -93,7 +99,7 @@ def hardware(on: torch.device) -> str:
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines()
                  if line.startswith("model name")]
         model = names[0] if names else model
-    return f"{model}, {torch.get_num_threads()} threads"
+    return model
 
 
 def _cpu_has_bf16() -> bool:
