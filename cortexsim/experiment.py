@@ -201,7 +201,7 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
     protocol
         A protocol, its file, or its name.
     out
-        Folder for the results, which must not exist; by default
+        Folder for the results, new or empty; by default
         ``runs/<protocol>-<n>`` with the first free n.
     figure
         Whether to draw.
@@ -229,7 +229,7 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
         more: dict[str, Any] = {} if comparison is None else {
             "precision_check": comparison.attributes()}
         recording = experiment.simulate(folder / RECORDING, command=command, **more)
-    return replace(_finish(folder, recording, figure), comparison=comparison)
+        return replace(_finish(folder, recording, figure), comparison=comparison)
 
 
 def resume(folder: str | Path, *, data_root: Path | None = None, device: str | None = None,
@@ -257,6 +257,12 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
         now.
     """
     path = resuming.store(folder)
+    with files.Claim(path.parent if path.name == RECORDING else path):
+        return _resume(path, data_root, device, figure, command)
+
+
+def _resume(path: Path, data_root: Path | None, device: str | None, figure: bool,
+            command: str) -> Result:
     begun = resuming.read(path)
     given = begun.get(EXPERIMENT)
     if given is None or path.name != RECORDING:

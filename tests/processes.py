@@ -60,6 +60,16 @@ class Started:
         os.kill(self._process.pid, number)
         return self.join()
 
+    def kill(self) -> int:
+        """Kill it and all that it has started."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        return self.join()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not come to its end."""
+        return self._process.is_alive()
+
     def join(self) -> int:
         """Wait for the end and return the exit status."""
         self._process.join(120)
@@ -83,6 +93,7 @@ class Started:
 
 
 def _call(said: list[Path], function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    os.setpgid(0, 0)
     # a job in the background ignores Ctrl-C, and so would its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.flush()

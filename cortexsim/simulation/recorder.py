@@ -57,7 +57,7 @@ class Recorder:
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
         self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
-        self._lock = files.Claim(path)
+        self._lock = files.Claim(path, new=resumed is None)
         try:
             with _told(path, self.going_on), warnings.catch_warnings():
                 for message in _KNOWN_WARNINGS:
@@ -86,6 +86,8 @@ class Recorder:
         return zarr.open_group(str(self.path), mode="r+")
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
+        for rest in self.path.glob("*.partial"):
+            rest.unlink()  # of a run that was killed before it had begun
         root = zarr.create_group(str(self.path), attributes=dict(attrs))
         for name, coords in self.layout.groups():
             group = root.create_group(name) if name else root
