@@ -14,7 +14,6 @@ from typing import Any
 from . import schema
 from .errors import Interrupted, RecordingError
 
-
 #: What a kill leaves of the first files of a recording or a checkpoint, before there is one.
 _REMAINS = re.compile(r"zarr\.[0-9a-f]{32}\.partial|network\.json\.partial"
                       r"|(weights|training)(-[0-9]+)*\.safetensors\.partial"

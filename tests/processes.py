@@ -19,10 +19,16 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 _CONTEXT = multiprocessing.get_context("forkserver")
 # the optimizer imports torch._dynamo when it is first made
-_CONTEXT.set_forkserver_preload(["pytest", "torch._dynamo", "torchvision", "sklearn.datasets",
-                                 "scipy.ndimage", "xarray", "pandas", "zarr", "cortexsim.cli",
-                                 "cortexsim.choices", "cortexsim.experiment",
-                                 "cortexsim.training.sweep", "tests.simulation.conftest"])
+_PRELOADED = ["pytest", "torch._dynamo", "torchvision", "sklearn.datasets", "scipy.ndimage",
+              "xarray", "pandas", "zarr", "cortexsim.cli", "cortexsim.choices",
+              "cortexsim.experiment", "cortexsim.training.sweep", "tests.simulation.conftest"]
+_CONTEXT.set_forkserver_preload(_PRELOADED)
+
+
+def preload(*names: str) -> None:
+    """Have the server import more, before the first process is started."""
+    _PRELOADED.extend(names)
+    _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 
 class Started:
@@ -62,7 +68,10 @@ class Started:
 
     def kill(self) -> int:
         """Kill it and all that it has started."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has no group of its own yet, or has ended
+            self._process.kill()
         return self.join()
 
     @property
