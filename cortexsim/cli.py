@@ -183,8 +183,9 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
         dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
         settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
         graph = choices.describe_graph(dataset, options, settings.init)
-        # a folder with a name is made, or refused, by the training
-        place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
+        # a folder with a name is made, or refused, by the training, which claims it
+        place = (nullcontext(out) if out is not None
+                 else files.taken(None, "runs/train", claim=False))
         with place as folder, _resumable(folder):
             training.train(graph, settings, folder, data_root=data_root,
                            command=terminal.command())

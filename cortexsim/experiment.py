@@ -219,7 +219,7 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
     protocol
         A protocol, its file, or its name.
     out
-        Folder for the results, which must not exist, on this machine or in an object store
+        Folder for the results, new or empty, on this machine or in an object store
         (``s3://...``); by default ``runs/<protocol>-<n>`` with the first free n.
     figure
         Whether to draw.
@@ -254,7 +254,7 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
             "precision_check": comparison.attributes()}
         recording = experiment.simulate(folder / RECORDING, cluster=cluster, command=command,
                                         **more)
-    return replace(_finish(folder, recording, figure), comparison=comparison)
+        return replace(_finish(folder, recording, figure), comparison=comparison)
 
 
 def resume(folder: str | Path, *, data_root: Path | None = None, device: str | None = None,
@@ -285,11 +285,12 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
     """
     cluster = _cluster(workers, scheduler, data_root, device)
     path = _made_by_run(folder)
-    if resuming.read(path)[COMPLETE] and not checksums.bad_chunks(path):
-        return _finish(path.parent, analysis.open(path), figure)
-    experiment = rebuild(path, data_root=data_root, device=device)
-    recording = experiment.simulate(path, resume=True, cluster=cluster, command=command)
-    return _finish(path.parent, recording, figure)
+    with files.Claim(path.parent):
+        if resuming.read(path)[COMPLETE] and not checksums.bad_chunks(path):
+            return _finish(path.parent, analysis.open(path), figure)
+        experiment = rebuild(path, data_root=data_root, device=device)
+        recording = experiment.simulate(path, resume=True, cluster=cluster, command=command)
+        return _finish(path.parent, recording, figure)
 
 
 def rebuild(path: Path, *, data_root: Path | None = None,

@@ -64,7 +64,7 @@ class Recorder:
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
         self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
-        self._lock = None if shared else files.Claim(path)
+        self._lock = None if shared else files.Claim(path, new=resumed is None)
         try:
             with _told(path, self.going_on), warnings.catch_warnings():
                 for message in _KNOWN_WARNINGS:
@@ -99,6 +99,8 @@ class Recorder:
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
         if not places.far(self.path):
+            for rest in self.path.glob("*.partial"):
+                rest.unlink()  # of a run that was killed before it had begun
             root = self._make(str(self.path), attrs)
             zarr.consolidate_metadata(str(self.path))
             self._rewrite(self._order)
