@@ -158,6 +158,17 @@ def test_little_memory_and_a_folder_on_another_machine(monkeypatch):
     assert "0.9 GB of memory is little" in text and "lies on another machine (nfs4)" in text
 
 
+def test_a_folder_that_is_gone_leaves_the_others(monkeypatch):
+    def gone() -> str:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(os, "getcwd", gone)
+    section = Section("memory and disk")
+    surroundings.memory_and_disk(section)
+    assert [name for name, _ in section.rows] == ["memory", "data", "temporary"]
+    assert len(section.faults) == 1 and "FileNotFoundError" in section.faults[0]
+
+
 def test_the_file_system_is_the_one_that_is_nearest(monkeypatch, tmp_path):
     place = tmp_path.resolve()
     mounts = (f"/dev/a / ext4 rw 0 0\nhost:/b {place.parent} nfs4 rw 0 0\n"

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from . import network, software, surroundings
 from .section import Section
 
-#: In the order in which they are told; what may take long, or fail hard, comes last.
+#: In the order in which they are told; what loads torch, whose failures may end the process, or
+#: takes long, comes last.
 SECTIONS: tuple[tuple[str, Callable[[Section], None]], ...] = (
     ("CortexSim", software.installation),
     ("packages", software.packages),
-    ("processors", surroundings.processors),
     ("memory and disk", surroundings.memory_and_disk),
+    ("processors", surroundings.processors),
     ("data", surroundings.data),
     ("self-test", network.selftest),
 )

@@ -26,7 +26,7 @@ def processors(section: Section) -> None:
     usable = f"{there} of {whole}" if there != whole else f"{there}"
     section.say("processor", f"{machine.processor()}; cores: {usable}"
                 + (f", a container's limit of {limit:g}" if limit else "")
-                + ("; bf16 is native" if machine.native_bf16() else "; bf16 is emulated, slow"))
+                + f"; bf16 is {'' if machine.native_bf16() else 'not '}native")
     import torch
 
     threads = torch.get_num_threads()
@@ -76,11 +76,18 @@ def memory_and_disk(section: Section) -> None:
     if free is not None and free < _MEMORY:
         section.warnings.append(f"{size(free)} of memory is little: batches will be small; "
                                 "close other programs, or give the container more")
+    for name, find in (("here", os.getcwd), ("data", _data_root),
+                       ("temporary", tempfile.gettempdir)):
+        try:
+            _disk(section, name, Path(find()))
+        except Exception as problem:  # a folder that is gone, and no reason to leave out others
+            section.failed(problem)
+
+
+def _data_root() -> Path:
     from ..stimuli.cifar10 import default_root
 
-    for name, folder in (("here", Path.cwd()), ("data", default_root()),
-                         ("temporary", Path(tempfile.gettempdir()))):
-        _disk(section, name, folder)
+    return default_root()
 
 
 def _disk(section: Section, name: str, folder: Path) -> None:
