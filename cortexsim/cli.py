@@ -14,6 +14,7 @@ import click
 from . import (
     __version__,
     cli_analysis,
+    cli_doctor,
     cli_networks,
     cli_protocol,
     files,
@@ -248,7 +249,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
 
 for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,
                 cli_networks.models, cli_protocol.protocol, cli_analysis.compare,
-                cli_analysis.report, cli_analysis.export):
+                cli_analysis.report, cli_analysis.export, cli_doctor.doctor):
     main.add_command(command)
 
 
