@@ -121,7 +121,7 @@ def simulate(
         place = places.place(out)
         resuming.check(place, begun, attrs)
         if begun[COMPLETE]:
-            return xr.open_datatree(stores.store(place), engine="zarr")
+            return stores.opened(place)
     else:
         files.check_free(out)
         check_space(places.place(f"runs/{protocol.name}" if out is None else out),
@@ -135,7 +135,7 @@ def simulate(
         raise Interrupted(run.stopped()) from None
     finally:
         run.close()
-    return xr.open_datatree(stores.store(run.path), engine="zarr")
+    return stores.opened(run.path)
 
 
 class _Run:
