@@ -133,13 +133,13 @@ def simulate(
     run = _Run(plan, attrs, out, f"runs/{protocol.name}", cluster)
     try:
         if begun is not None and not run.go_on(begun):
-            return xr.open_datatree(stores.store(places.place(out)), engine="zarr")
+            return stores.opened(places.place(out))
         run.record(progress)
     except KeyboardInterrupt:
         raise Interrupted(run.stopped()) from None
     finally:
         run.close()
-    return xr.open_datatree(stores.store(run.path), engine="zarr")
+    return stores.opened(run.path)
 
 
 class _Run:

@@ -116,9 +116,8 @@ class Recorder:
                                  "place with --out") from None
         zarr.consolidate_metadata(store)
         ready = {name: item.to_bytes() for name, item in objects.items()}
-        root = ready.pop(METADATA)
+        metadata = json.loads(ready.pop(METADATA))
         places.send(self.path, ready)
-        metadata = json.loads(root)
         self._order(metadata)
         files.write(self.path / METADATA, json.dumps(metadata, indent=2))
         return zarr.open_group(stores.store(self.path), mode="r+")
