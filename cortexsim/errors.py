@@ -50,7 +50,15 @@ class SimulationError(CortexSimError):
 
 
 class Interrupted(SimulationError):
-    """The user stopped a run or a training; the message says what is left of it."""
+    """The user stopped a run or a training; the message says what is left of it.
+
+    Attributes
+    ----------
+    signal
+        The number of the signal that asked for it, where it is known.
+    """
+
+    signal: int | None = None
 
 
 class RecordingError(CortexSimError):

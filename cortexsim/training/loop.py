@@ -155,6 +155,7 @@ def _resume(folder: Path, data_root: Path | None, device: str | None, progress: 
             calibrate_to: int | None) -> Path:
     loaded = checkpoint.load(folder)
     if "position" not in loaded.card:
+        checkpoint.tidy(loaded.folder)  # a kill may have come before that
         raise CheckpointError(f"{folder}: its training is complete; there is nothing to resume")
     card = dict(loaded.card)
     if device is not None:

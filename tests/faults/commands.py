@@ -88,7 +88,7 @@ def _timeless(text: str) -> bytes:
             return {key: without(one) for key, one in value.items() if key not in TIMES}
         return [without(one) for one in value] if isinstance(value, list) else value
 
-    return json.dumps(without(json.loads(text))).encode()
+    return json.dumps(without(json.loads(text)), sort_keys=True).encode()
 
 
 # --- run
@@ -158,11 +158,8 @@ TRAIN = ["train", "--dataset", "digits-clean", "--holdout", "1333", "--batch-siz
 
 
 def _train_goes_on(story: Path) -> list[str]:
-    card = story / "out" / checkpoint.CARD
-    if not card.exists():
-        return TRAIN
-    done = "position" not in json.loads(card.read_text())
-    return [] if done else ["train", "--resume", "out"]
+    begun = (story / "out" / checkpoint.CARD).exists()
+    return ["train", "--resume", "out"] if begun else TRAIN
 
 
 def network_there(story: Path) -> str:
