@@ -65,12 +65,13 @@ def main() -> None:
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of masks, clutter, and the choice of stimuli and units.")
 @options.beyond
-@click.option("--out", type=options.FOLDER,
-              help="A new folder for the results [runs/PROTOCOL-N, the first N that is free].")
+@click.option("--out", type=options.PLACE,
+              help="A new folder for the results, or a place in an object store (s3://...) "
+                   "[runs/PROTOCOL-N, the first N that is free].")
 @click.option("--no-figure", is_flag=True, help="Record and print tables only.")
 @click.option("--dry-run", is_flag=True,
               help="Print the timeline and what the run would take, and run nothing.")
-@click.option("--resume", "resumed", type=options.FOLDER, metavar="FOLDER",
+@click.option("--resume", "resumed", type=options.PLACE, metavar="FOLDER",
               help="In place of a PROTOCOL: go on with a run that was stopped, as it was begun; "
                    "only --data-root, --device and --no-figure may be given too.")
 @click.pass_context

@@ -201,8 +201,8 @@ def run(protocol: Protocol | str | Path, *, out: str | Path | None = None, figur
     protocol
         A protocol, its file, or its name.
     out
-        Folder for the results, which must not exist; by default
-        ``runs/<protocol>-<n>`` with the first free n.
+        Folder for the results, which must not exist, on this machine or in an object store
+        (``s3://...``); by default ``runs/<protocol>-<n>`` with the first free n.
     figure
         Whether to draw.
     command
@@ -258,12 +258,12 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
     """
     path = resuming.store(folder)
     begun = resuming.read(path)
+    if begun[COMPLETE] and path.name == RECORDING:
+        return _finish(path.parent, analysis.open(path), figure)
     given = begun.get(EXPERIMENT)
     if given is None or path.name != RECORDING:
         raise RecordingError(f"{path} was begun in Python: go on with it there, with "
                              f"simulate(..., out={str(path)!r}, resume=True)")
-    if begun[COMPLETE]:
-        return _finish(path.parent, analysis.open(path), figure)
     protocol = replace(Protocol.from_text(begun["protocol"], f"the protocol of {path}"),
                        **given["protocol"])
     root = data_root or (Path(given["data_root"]) if given["data_root"] else None)

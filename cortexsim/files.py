@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import schema
+from . import places, schema
 from .errors import Interrupted, RecordingError
 
 
@@ -22,7 +22,7 @@ def check_free(out: str | Path | None) -> None:
     RecordingError
         If it is.
     """
-    if out is not None and (Path(out).exists() or Path(out).is_symlink()):
+    if out is not None and places.exists(places.place(out)):
         raise RecordingError(
             f"{out} is there already, and a run never overwrites; name another folder with --out"
         )
@@ -30,6 +30,9 @@ def check_free(out: str | Path | None) -> None:
 
 def make_folder(out: str | Path | None, stem: str, suffix: str = "") -> Path:
     """Make a folder for results, which no other run can then take.
+
+    In an object store there are no folders. What is written first is to be made with
+    :func:`cortexsim.places.create`, which two runs cannot both do.
 
     Parameters
     ----------
@@ -72,7 +75,8 @@ def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
     try:
         yield folder
     except KeyboardInterrupt:
-        left = (f": {folder} is incomplete and of no use, remove it" if any(folder.iterdir())
+        anything = places.exists(folder) if places.far(folder) else any(folder.iterdir())
+        left = (f": {folder} is incomplete and of no use, remove it" if anything
                 else "; nothing was written")
         raise Interrupted(f"stopped{left}") from None
     finally:
@@ -86,9 +90,11 @@ def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
 def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, list[Path]]:
     """Make the folder and those above it; return it and all that were made."""
     check_free(out)
+    if out is not None and places.far(found := places.place(out)):
+        return found, []
     number = 1
     while True:
-        folder = Path(f"{stem}-{number}{suffix}" if out is None else out)
+        folder = places.place(f"{stem}-{number}{suffix}" if out is None else out)
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True)  # exclusive: two runs never take the same one
@@ -105,6 +111,10 @@ def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, li
 class Claim:
     """A folder, or file, that this process has for itself; the system lets go if it dies.
 
+    An object store has nothing of the kind: there two processes can go on with one recording.
+    They write the same objects with the same numbers, each of them whole, so that time is lost
+    and nothing else.
+
     Parameters
     ----------
     path
@@ -118,7 +128,7 @@ class Claim:
 
     def __init__(self, path: Path) -> None:
         self._place: int | None = None
-        if sys.platform == "win32":
+        if sys.platform == "win32" or places.far(path):
             return  # nothing can be locked so there
         import fcntl
 
@@ -183,6 +193,9 @@ def write(path: Path, data: bytes | str, kind: str | None = None) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    if places.far(path):
+        places.send(path, {"": data})
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:

@@ -25,12 +25,13 @@ FLOORS = [
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "options", "files", "checksums", "machine"},
+     "terminal", "options", "places", "files", "stores", "checksums", "machine", "formats"},
 ]
-WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
-                 "machine", "doctor", "graph", "presets", "stimuli.protocol", "stimuli.lookup",
-                 "stimuli.protocol.draw", "stimuli.protocol.json_schema", "stimuli.masks",
-                 "stimuli.movie", "stimuli.sequences", "options",
+WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "places",
+                 "stores", "checksums", "machine", "formats", "doctor", "graph", "presets",
+                 "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
+                 "stimuli.protocol.json_schema", "stimuli.masks", "stimuli.movie",
+                 "stimuli.sequences", "options",
                  "stimuli.datasets", "cli", "cli_analysis", "cli_doctor"]
 # and all that reads recordings
 WITHOUT_TORCH += sorted(
@@ -107,7 +108,8 @@ def test_a_wheel_leaves_out_nothing_that_is_here():
 
 
 def test_help_imports_nothing_heavy():
-    heavy = {"torch", "numpy", "xarray", "pandas", "matplotlib", "sklearn", "scipy", "pydantic"}
+    heavy = {"torch", "numpy", "xarray", "pandas", "matplotlib", "sklearn", "scipy", "pydantic",
+             "zarr", "fsspec", "upath"}
     code = ("import runpy, sys\nsys.argv = ['cortexsim', '--help']\n"
             "try:\n    runpy.run_module('cortexsim', run_name='__main__')\n"
             f"except SystemExit as end:\n    print(end.code, sorted({heavy!r} & set(sys.modules)))")

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from .. import files
+from .. import files, places
 from ..errors import RecordingError, unknown
 
 #: What can be compared, the function that does it, and the measurements that come along.
@@ -70,7 +70,7 @@ class Comparison:
         """
         from .figures import save
 
-        folder = Path(folder)
+        folder = places.place(folder)
         written = [save(self.figure, folder / f"{self.name}.{end}") for end in ("png", "pdf")]
         texts = {"txt": f"{self}\n"}
         texts |= {f"{key}.csv": table.to_csv(index=False) for key, table in self.tables.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from .. import checksums, files
+from .. import checksums, files, places, stores
 from ..errors import Interrupted, SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
@@ -61,7 +60,8 @@ def simulate(
     record
         What to keep; by default what the protocol's file asks for.
     out
-        Folder of the recording, which must not exist; by default
+        Folder of the recording, which must not exist, on this machine or in an object
+        store (``s3://...``); by default
         ``runs/<protocol>-<n>.zarr`` with the first free n.
     seed
         Of the masks, the choice of stimuli and the sampled units.
@@ -118,12 +118,13 @@ def simulate(
     attrs = describe(plan, protocol, provenance or {})
     if begun is not None:
         assert out is not None
-        resuming.check(Path(out), begun, attrs)
+        place = places.place(out)
+        resuming.check(place, begun, attrs)
         if begun[COMPLETE]:
-            return xr.open_datatree(out, engine="zarr")
+            return xr.open_datatree(stores.store(place), engine="zarr")
     else:
         files.check_free(out)
-        check_space(Path(f"runs/{protocol.name}" if out is None else out),
+        check_space(places.place(f"runs/{protocol.name}" if out is None else out),
                     plan.layout.bytes_on_disk)
     run = _Run(plan, attrs, out, f"runs/{protocol.name}")
     try:
@@ -134,7 +135,7 @@ def simulate(
         raise Interrupted(run.stopped()) from None
     finally:
         run.close()
-    return xr.open_datatree(run.path, engine="zarr")
+    return xr.open_datatree(stores.store(run.path), engine="zarr")
 
 
 class _Run:
@@ -165,7 +166,8 @@ class _Run:
     def go_on(self) -> None:
         """Take up the store that is there, and keep what in it is whole."""
         assert self.out is not None
-        there, path = laid_out(Path(self.out)), Path(self.out)
+        path = places.place(self.out)
+        there = laid_out(path)
         self.recorder = Recorder(path, self.plan.layout, self.attrs,
                                  resumed=resuming.going_on_with(self.attrs))
         if there:
@@ -197,7 +199,7 @@ class _Run:
         try:
             return Recorder(place, self.plan.layout, self.attrs)
         except KeyboardInterrupt:
-            shutil.rmtree(place)  # no number is in it yet
+            places.remove(place)  # no number is in it yet
             raise
 
     def stopped(self) -> str:

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ... import schema
+from ... import places, schema
 from ...errors import RecordingError, unknown
 from .. import recording as rec
 from .selection import ALL, Selection, choose
@@ -75,7 +75,7 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
     module, name = FORMATS[to]
     more = {"units": units, "gzip": gzip} if to == "csv" else {}
     alone = "" if path.name == schema.RECORDING else f"{path.stem}-"
-    target = path.parent / f"{alone}{name}" if out is None else Path(out)
+    target = path.parent / f"{alone}{name}" if out is None else places.place(out)
     _check_free(target)
     with rec.open(path) as recording:
         chosen = choose(recording, areas=areas, condition=condition, window_ms=window_ms,
@@ -89,7 +89,7 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
 
 
 def _check_free(target: Path) -> None:
-    if target.exists() or target.is_symlink():
+    if places.exists(target):
         raise RecordingError(f"{target} is there already, and an export never overwrites; name "
                              "another place with --out")
 
@@ -97,6 +97,10 @@ def _check_free(target: Path) -> None:
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """Give a place beside the target to write to; what is whole there takes its place."""
+    if places.far(target):
+        with _sent(target) as partial:
+            yield partial
+        return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # in a folder of its own: two exports, or the rest of one that was killed, never meet
@@ -110,3 +114,17 @@ def _whole(target: Path) -> Iterator[Path]:
     except OSError as problem:
         raise RecordingError(
             f"{target}: the export cannot be written ({problem.strerror or problem})") from None
+
+
+@contextmanager
+def _sent(target: Path) -> Iterator[Path]:
+    """Give a place of this machine to write to; what is whole there is sent to an object store."""
+    try:
+        with tempfile.TemporaryDirectory() as around:
+            partial = Path(around) / target.name
+            yield partial
+            _check_free(target)
+            places.upload(partial, target)
+    except OSError as problem:
+        raise RecordingError(
+            f"{target}: the export cannot be written ({places.reason(problem)})") from None

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ... import files, palette
+from ... import files, palette, places
 from ...errors import RecordingError, unknown
 
 FORMATS = ("png", "svg", "pdf")
@@ -41,7 +41,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     RecordingError
         If the ending is none of these, or the file cannot be written.
     """
-    path = Path(path)
+    path = places.place(path)
     ending = path.suffix.lower().removeprefix(".")
     if ending not in FORMATS:
         raise RecordingError(unknown("figure format", path.suffix or path.name, FORMATS))

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from tqdm import tqdm
 
-from ... import __version__, files, schema
+from ... import __version__, files, places, schema
 from ...errors import CortexSimError, RecordingError
 from .. import protocols
 from .. import recording as rec
@@ -69,7 +69,7 @@ def write(run: str | Path, out: str | Path | None = None, *, root: str | Path | 
         written.
     """
     place = rec.place(run)
-    path = _free(Path(out) if out is not None else _beside(place))
+    path = _free(places.place(out) if out is not None else _beside(place))
     with rec.open(place) as recording:
         text = page(recording, root=root, it=it, seed=seed, progress=progress)
     files.write(path, text, "the report")
