@@ -25,10 +25,10 @@ FLOORS = [
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "options", "places", "files", "stores", "checksums", "machine"},
+     "terminal", "options", "places", "files", "stores", "checksums", "machine", "formats"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "places",
-                 "stores", "checksums", "machine", "doctor", "graph", "presets",
+                 "stores", "checksums", "machine", "formats", "doctor", "graph", "presets",
                  "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
                  "stimuli.protocol.json_schema", "stimuli.masks", "stimuli.movie",
                  "stimuli.sequences", "options",

@@ -25,13 +25,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from .. import files, resources
+from .. import files, formats, resources
 from ..errors import CheckpointError, CortexSimError, unknown
 from ..graph import AreaGraph
 from .network import Network
 
 CARD = "network.json"
-FORMAT = "cortexsim-network-1"
 #: A network of ours is a few MB; a card a few kB.
 MAX_CARD_BYTES, MAX_TENSOR_BYTES = 1_000_000, 4_000_000_000
 
@@ -102,8 +101,8 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
                          for k, v in network.state_dict().items()}}
     if training:
         parts["training"] = {k: v.detach().cpu().contiguous() for k, v in training.items()}
-    card = {"format": FORMAT, **card, "graph": network.graph.to_dict(), "steps": network.steps,
-            "parameters": sum(p.numel() for p in network.parameters())}
+    card = {"format": formats.NETWORK, **card, "graph": network.graph.to_dict(),
+            "steps": network.steps, "parameters": sum(p.numel() for p in network.parameters())}
     card.pop("training", None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -196,10 +195,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise CheckpointError(
             f"{path}: not a CortexSim checkpoint (its card is not JSON)") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        given = card.get("format") if isinstance(card, dict) else None
-        raise CheckpointError(
-            f"{path}: not a CortexSim checkpoint (format {given!r}, not {FORMAT!r})")
+    formats.check_network(path, card.get("format") if isinstance(card, dict) else None)
     needed = {"name": str, "graph": dict, "steps": int, "data": dict, "class_names": list,
               "weights": dict}
     for key, kind in needed.items():
