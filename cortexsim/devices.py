@@ -83,7 +83,13 @@ def exact(on: torch.device) -> Iterator[None]:
 
 
 def hardware(on: torch.device) -> str:
-    """Describe the processor in a few words, for cards and recordings."""
+    """Describe the processor, and how much of it is used, in a few words."""
+    name = processor(on)
+    return name if on.type == "cuda" else f"{name}, {torch.get_num_threads()} threads"
+
+
+def processor(on: torch.device) -> str:
+    """Name the kind of processor or GPU."""
     if on.type == "cuda":
         return str(torch.cuda.get_device_name(on))
-    return f"{machine.processor()}, {torch.get_num_threads()} threads"
+    return machine.processor()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import xarray as xr
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore
 
@@ -14,7 +15,15 @@ from . import places
 
 #: Requests to an object store that are on their way at a time; each takes 10 to 100 ms.
 _TOGETHER = 16
-Item, Found = TypeVar("Item"), TypeVar("Found")
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def opened(where: Path) -> xr.DataTree:
+    """Open the recording at a place; arrays are read when they are used."""
+    found: Any = store(where)  # xarray takes a store of zarr's too
+    # chunks would need dask; xarray's own lazy arrays read what is indexed
+    return xr.open_datatree(found, engine="zarr", chunks=None)
 
 
 def store(where: Path) -> str | Store:

@@ -55,11 +55,10 @@ def open(path: str | Path) -> xr.DataTree:
     """
     path = place(path)
     try:
-        # chunks would need dask; xarray's own lazy arrays read what is indexed
         with warnings.catch_warnings():
             # of a store whose run ended while it was laid out; the check below says so
             warnings.filterwarnings("ignore", message="Failed to open Zarr store")
-            tree = xr.open_datatree(stores.store(path), engine="zarr", chunks=None)
+            tree = stores.opened(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({reason})") from None

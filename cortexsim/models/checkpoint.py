@@ -114,17 +114,28 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
             card[part] = {"file": file, "sha256": hashlib.sha256(data).hexdigest(),
                           "bytes": len(data)}
         files.write(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
-        # also those that a killed process left; nobody else's
-        named = {card[part]["file"] for part in parts}
-        for old in folder.glob("*.safetensors"):
-            if _OURS.fullmatch(old.name) and old.name not in named:
-                old.unlink(missing_ok=True)
+        tidy(folder)
     except OSError as problem:
         raise CheckpointError(
             f"{folder}: the checkpoint cannot be written ({problem.strerror or problem}); "
             "one that was there before is intact"
         ) from None
     return folder
+
+
+def tidy(folder: Path) -> None:
+    """Remove files of an older checkpoint, and those that a killed process left; no others.
+
+    Parameters
+    ----------
+    folder
+        Of a checkpoint.
+    """
+    card = read_card(folder)
+    named = {card[part]["file"] for part in ("weights", "training") if part in card}
+    for old in folder.iterdir():
+        if _OURS.fullmatch(old.name.removesuffix(".partial")) and old.name not in named:
+            old.unlink(missing_ok=True)
 
 
 def _free_suffix(folder: Path, tag: str) -> str:

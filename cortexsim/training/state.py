@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from .. import devices, files
-from ..errors import CheckpointError, SimulationError
+from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..stimuli import datasets
 from ..stimuli.sequences import SequenceTask
@@ -166,12 +166,13 @@ class Position:
 @contextmanager
 def interrupts() -> Iterator[threading.Event]:
     """Turn Ctrl-C and SIGTERM into a flag; a second one stops at once, as usual."""
-    asked = threading.Event()
+    asked, heard = threading.Event(), list[int]()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
         asked.set()
         signal.signal(signal.SIGINT, before[signal.SIGINT])
         signal.signal(signal.SIGTERM, before[signal.SIGTERM])
@@ -179,6 +180,9 @@ def interrupts() -> Iterator[threading.Event]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
+    except Interrupted as stop:
+        stop.signal = heard[0] if heard else None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
