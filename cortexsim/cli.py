@@ -239,7 +239,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
                       weights=weights or found.weights)
     count = parameter_count(Network(counted, classes=classes))
     if out is not None:
-        found.draw(out)
+        found.draw(out, terminal.command())
     click.echo(str(found))
     click.echo(f"parameters {count:,d} ({counted.weights} weights, readout at "
                f"{counted.readout_time}, {classes} classes)")

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "final_calibration": {"steps": calibrate_to, "images": calibrate_on},
         **started,
         "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": devices.hardware(device),
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
                      "python": platform.python_version()},
