@@ -14,6 +14,7 @@ import click
 from . import (
     __version__,
     cli_analysis,
+    cli_doctor,
     cli_networks,
     cli_protocol,
     files,
@@ -64,6 +65,7 @@ def main() -> None:
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of masks, clutter, and the choice of stimuli and units.")
 @options.beyond
+@options.workers
 @click.option("--out", type=options.PLACE,
               help="A new folder for the results, or a place in an object store (s3://...) "
                    "[runs/PROTOCOL-N, the first N that is free].")
@@ -71,12 +73,14 @@ def main() -> None:
 @click.option("--dry-run", is_flag=True,
               help="Print the timeline and what the run would take, and run nothing.")
 @click.option("--resume", "resumed", type=options.PLACE, metavar="FOLDER",
-              help="In place of a PROTOCOL: go on with a run that was stopped, as it was begun; "
-                   "only --data-root, --device and --no-figure may be given too.")
+              help="In place of a PROTOCOL: go on with a run that was stopped, or damaged, as it "
+                   "was begun; only --data-root, --device, --workers, --scheduler and --no-figure "
+                   "may be given too.")
 @click.pass_context
 def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | None,
         out: Path | None, no_figure: bool, check_precision: bool, dry_run: bool,
-        resumed: Path | None, **options: Any) -> None:
+        resumed: Path | None, workers: int | None, scheduler: str | None,
+        **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
     PROTOCOL is a YAML file, or a name that 'cortexsim protocol list' lists. What is in
@@ -85,10 +89,12 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
     from . import experiment
 
     if resumed is not None:
-        terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "no_figure"))
+        terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "workers",
+                                                         "scheduler", "no_figure"))
         result = experiment.resume(
             resumed, data_root=options["data_root"], device=options["device"],
-            figure=not no_figure, command=terminal.command())
+            figure=not no_figure, command=terminal.command(), workers=workers,
+            scheduler=scheduler)
     elif protocol is None:
         raise click.UsageError("Missing argument 'PROTOCOL'", ctx)
     else:
@@ -102,7 +108,8 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
                 click.echo(str(part))
             return
         result = experiment.run(protocol, out=out, figure=not no_figure, compare=check_precision,
-                                command=terminal.command(), **options)
+                                command=terminal.command(), workers=workers,
+                                scheduler=scheduler, **options)
     if result.comparison is not None:
         click.echo(f"{result.comparison}\n")
     click.echo(str(result.tables))
@@ -177,8 +184,9 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
         dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
         settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
         graph = choices.describe_graph(dataset, options, settings.init)
-        # a folder with a name is made, or refused, by the training
-        place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
+        # a folder with a name is made, or refused, by the training, which claims it
+        place = (nullcontext(out) if out is not None
+                 else files.taken(None, "runs/train", claim=False))
         with place as folder, _resumable(folder):
             training.train(graph, settings, folder, data_root=data_root,
                            command=terminal.command())
@@ -241,7 +249,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
 
 for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,
                 cli_networks.models, cli_protocol.protocol, cli_analysis.compare,
-                cli_analysis.report, cli_analysis.export):
+                cli_analysis.report, cli_analysis.export, cli_doctor.doctor):
     main.add_command(command)
 
 

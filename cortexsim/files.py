@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from . import places, schema
 from .errors import Interrupted, RecordingError
 
+#: What a kill leaves of the first files of a recording or a checkpoint, before there is one.
+_REMAINS = re.compile(r"zarr\.[0-9a-f]{32}\.partial|network\.json\.partial"
+                      r"|(weights|training)(-[0-9]+)*\.safetensors\.partial"
+                      r"|(weights|training)(-[0-9]+)+\.safetensors")
+
 
 def check_free(out: str | Path | None) -> None:
-    """Refuse a folder for results that is there already.
+    """Refuse a folder for results in which something is already.
+
+    An empty one will do, and one in which a run was killed before it had begun.
 
     Raises
     ------
     RecordingError
-        If it is.
+        If something is there.
     """
-    if out is not None and places.exists(places.place(out)):
+    if out is None:
+        return
+    where = places.place(out)
+    if places.exists(where) and (places.far(where) or not unused(where)):
         raise RecordingError(
             f"{out} is there already, and a run never overwrites; name another folder with --out"
         )
+
+
+def unused(folder: Path) -> bool:
+    """Say whether nothing is in a folder but what a kill left before there was a result."""
+    return folder.is_dir() and all(
+        _REMAINS.fullmatch(item.name) or item.name == schema.RECORDING and unused(item)
+        for item in folder.iterdir())
 
 
 def make_folder(out: str | Path | None, stem: str, suffix: str = "") -> Path:
@@ -50,7 +68,7 @@ def make_folder(out: str | Path | None, stem: str, suffix: str = "") -> Path:
     Raises
     ------
     RecordingError
-        If it is there already or cannot be made.
+        If something is in it already or it cannot be made.
     """
     return _make(out, stem, suffix)[0]
 
@@ -62,23 +80,45 @@ def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
     Parameters
     ----------
     out, stem
-        As in :func:`make_folder`.
+        As in :func:`taken`.
 
     Raises
     ------
     RecordingError
-        If it is there already or cannot be made.
+        As in :func:`taken`.
     Interrupted
         In place of a KeyboardInterrupt, with what is left.
     """
+    with taken(out, stem) as folder:
+        try:
+            yield folder
+        except KeyboardInterrupt:
+            anything = places.exists(folder) if places.far(folder) else any(folder.iterdir())
+            left = (f": {folder} is incomplete and of no use, remove it" if anything
+                    else "; nothing was written")
+            raise Interrupted(f"stopped{left}") from None
+
+
+@contextmanager
+def taken(out: str | Path | None, stem: str, claim: bool = True) -> Iterator[Path]:
+    """Make a folder for results and have it alone; take it away if nothing got into it.
+
+    Parameters
+    ----------
+    out, stem
+        As in :func:`make_folder`.
+    claim
+        False where something else claims it.
+
+    Raises
+    ------
+    RecordingError
+        If something is in it already, it cannot be made, or another process has it.
+    """
     folder, made = _make(out, stem)
     try:
-        yield folder
-    except KeyboardInterrupt:
-        anything = places.exists(folder) if places.far(folder) else any(folder.iterdir())
-        left = (f": {folder} is incomplete and of no use, remove it" if anything
-                else "; nothing was written")
-        raise Interrupted(f"stopped{left}") from None
+        with Claim(folder, new=True) if claim else nullcontext():
+            yield folder
     finally:
         for path in made:
             try:
@@ -95,6 +135,8 @@ def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, li
     number = 1
     while True:
         folder = places.place(f"{stem}-{number}{suffix}" if out is None else out)
+        if out is not None and folder.is_dir():
+            return folder, []
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True)  # exclusive: two runs never take the same one
@@ -119,14 +161,16 @@ class Claim:
     ----------
     path
         Is there already.
+    new
+        Whether nothing may be in it: another process may have had it, and be done.
 
     Raises
     ------
     RecordingError
-        If another process has it.
+        If another process has it, or had it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, new: bool = False) -> None:
         self._place: int | None = None
         if sys.platform == "win32" or places.far(path):
             return  # nothing can be locked so there
@@ -140,6 +184,20 @@ class Claim:
             self.close()
             raise RecordingError(f"{path}: another process is at work on it; wait until it is "
                                  "done, or stop it") from None
+        if new:
+            try:
+                check_free(path)
+            except RecordingError:
+                self.close()
+                raise
+
+    def __enter__(self) -> Claim:
+        """Return the claim."""
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        """Let go of the folder."""
+        self.close()
 
     def close(self) -> None:
         """Let go of the folder."""

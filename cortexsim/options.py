@@ -84,6 +84,16 @@ _GRAPH = (
                       "'cortexsim graph --list' lists."),
 )
 
+_WORKERS = (
+    click.option("--workers", type=Whole(min=1), metavar="N",
+                 help="Compute in N processes of this machine, which takes Dask: pip install "
+                      "'cortexsim[cluster]' [this one alone]."),
+    click.option("--scheduler", callback=terminal.filled, metavar="ADDRESS",
+                 help="Compute on a Dask cluster: the address of its scheduler, tcp://HOST:PORT, "
+                      "or its scheduler file. Its workers need the same CortexSim, and see --out, "
+                      "the network and the images under the same names."),
+)
+
 _SEQUENCE = (
     click.option("--sequence", type=click.Choice(["last", "first", "previous"]),
                  help="Train on sequences of images: name the one that is on (the last so far), "
@@ -103,6 +113,11 @@ _SEQUENCE = (
 def area_graph(command: Command) -> Command:
     """Give a command the options that describe an area graph."""
     return _with(_GRAPH, command)
+
+
+def workers(command: Command) -> Command:
+    """Give a command the options that say who computes."""
+    return _with(_WORKERS, command)
 
 
 def sequence(command: Command) -> Command:

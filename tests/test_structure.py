@@ -18,20 +18,21 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"cli_analysis", "cli_networks", "cli_protocol"},
+    {"cli_analysis", "cli_doctor", "cli_networks", "cli_protocol"},
+    {"doctor"},
     {"experiment", "choices", "conversion"},
     {"analysis", "images", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "options", "places", "files", "stores", "checksums"},
+     "terminal", "options", "places", "files", "stores", "checksums", "machine"},
 ]
 WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "places",
-                 "stores", "checksums", "graph", "presets", "stimuli.protocol",
-                 "stimuli.lookup", "stimuli.protocol.draw",
+                 "stores", "checksums", "machine", "doctor", "graph", "presets",
+                 "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
                  "stimuli.protocol.json_schema", "stimuli.masks", "stimuli.movie",
                  "stimuli.sequences", "options",
-                 "stimuli.datasets", "cli", "cli_analysis"]
+                 "stimuli.datasets", "cli", "cli_analysis", "cli_doctor"]
 # and all that reads recordings
 WITHOUT_TORCH += sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")

@@ -48,6 +48,9 @@ class Recorder:
     resumed
         To go on with what is there: what is added to the list of that name among the
         attributes. None for a new store.
+    shared
+        Whether the store was laid out, and is claimed, by another process, which has this one
+        write some of its chunks.
 
     Raises
     ------
@@ -56,18 +59,22 @@ class Recorder:
     """
 
     def __init__(self, path: Path, layout: Layout, attrs: Mapping[str, Any],
-                 resumed: Mapping[str, Any] | None = None) -> None:
+                 resumed: Mapping[str, Any] | None = None, shared: bool = False) -> None:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
         self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
-        self._lock = files.Claim(path)
+        self._lock = None if shared else files.Claim(path, new=resumed is None)
         try:
             with _told(path, self.going_on), warnings.catch_warnings():
                 for message in _KNOWN_WARNINGS:
                     warnings.filterwarnings("ignore", message=message)
-                self._root = (self._lay_out({**attrs, COMPLETE: False}) if resumed is None
-                              else self._go_on(resumed))
+                if shared:
+                    self._root = zarr.open_group(stores.store(path), mode="r+")
+                elif resumed is None:
+                    self._root = self._lay_out({**attrs, COMPLETE: False})
+                else:
+                    self._root = self._go_on(resumed)
                 # a chunk without anything in it is written, too, to be told from a lost one;
                 # an array does so only if it was opened under this setting
                 with zarr.config.set({"array.write_empty_chunks": True}):
@@ -79,6 +86,7 @@ class Recorder:
     def _go_on(self, resumed: Mapping[str, Any]) -> zarr.Group:
         attrs = json.loads((self.path / METADATA).read_text(encoding="utf-8"))["attributes"]
         attrs[RESUMED] = [*attrs.get(RESUMED, ()), dict(resumed)]
+        attrs[COMPLETE] = False  # it may have been, and was damaged
         if not laid_out(self.path):
             places.clear(self.path)
             return self._lay_out(attrs)
@@ -91,6 +99,8 @@ class Recorder:
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
         if not places.far(self.path):
+            for rest in self.path.glob("*.partial"):
+                rest.unlink()  # of a run that was killed before it had begun
             root = self._make(str(self.path), attrs)
             zarr.consolidate_metadata(str(self.path))
             self._rewrite(self._order)
@@ -179,24 +189,30 @@ class Recorder:
         RecordingError
             If the disk is full or fails; the recording stays incomplete.
         """
-        def mark(metadata: dict[str, Any]) -> None:
-            metadata["attributes"][COMPLETE] = True
-
-        with _told(self.path, self.going_on):
-            self._rewrite(mark)
+        self.note({COMPLETE: True})
         self.close()
+
+    def note(self, attrs: Mapping[str, Any]) -> None:
+        """Set attributes of the root, in one move.
+
+        Raises
+        ------
+        RecordingError
+            If the disk is full or fails; they are as before.
+        """
+        with _told(self.path, self.going_on):
+            self._rewrite(lambda metadata: metadata["attributes"].update(attrs))
 
     @property
     def trials_done(self) -> int:
         """How many trials are on disk."""
         done = np.asarray(array_at(self._root, schema.DONE)[:]) != NOT_DONE
-        layout = self.layout
-        rows = [rows_of(layout.trials, layout.chunk_trials, int(k)) for k in np.flatnonzero(done)]
-        return sum(part.stop - part.start for part in rows)
+        return sum(self.layout.trials_in(int(chunk)) for chunk in np.flatnonzero(done))
 
     def close(self) -> None:
         """Let go of the store, so that another process can go on with it."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def _rewrite(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the root's metadata on disk, in one move."""

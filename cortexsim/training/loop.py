@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .. import __version__, devices
+from .. import __version__, devices, files
 from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..models import checkpoint
@@ -88,10 +88,9 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     if settings.brief and graph.input != "sustained":
         raise SimulationError("images that go off before the readout need sustained input; the "
                               "graph shows them at their onset only: leave out --brief")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise CheckpointError(
-            f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
-        )
+    if out.exists() and not files.unused(out):
+        go_on = f", or go on with --resume {out}" if (out / checkpoint.CARD).exists() else ""
+        raise CheckpointError(f"{out}: is there already; name another folder with --out{go_on}")
     data = training_images(settings, data_root)
     if not graph.takes(data.images.shape[1:]):
         raise SimulationError(
@@ -113,7 +112,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
                      "python": platform.python_version()},
     }
-    with devices.exact(device):
+    with files.taken(out, ""), devices.exact(device):
         return _run(network, card, Position(), {}, data, out, data_root, progress)
 
 
@@ -145,7 +144,15 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     ------
     CheckpointError
         If there is nothing to go on with.
+    RecordingError
+        If another process is training there.
     """
+    with files.Claim(checkpoint.find(folder)):
+        return _resume(folder, data_root, device, progress, calibrate_to)
+
+
+def _resume(folder: Path, data_root: Path | None, device: str | None, progress: bool,
+            calibrate_to: int | None) -> Path:
     loaded = checkpoint.load(folder)
     if "position" not in loaded.card:
         raise CheckpointError(f"{folder}: its training is complete; there is nothing to resume")
