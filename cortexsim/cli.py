@@ -14,6 +14,7 @@ import click
 from . import (
     __version__,
     cli_analysis,
+    cli_doctor,
     cli_networks,
     cli_protocol,
     files,
@@ -66,18 +67,22 @@ def main() -> None:
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of masks, clutter, and the choice of stimuli and units.")
 @options.beyond
-@click.option("--out", type=options.FOLDER,
-              help="A new folder for the results [runs/PROTOCOL-N, the first N that is free].")
+@options.workers
+@click.option("--out", type=options.PLACE,
+              help="A new folder for the results, or a place in an object store (s3://...) "
+                   "[runs/PROTOCOL-N, the first N that is free].")
 @click.option("--no-figure", is_flag=True, help="Record and print tables only.")
 @click.option("--dry-run", is_flag=True,
               help="Print the timeline and what the run would take, and run nothing.")
-@click.option("--resume", "resumed", type=options.FOLDER, metavar="FOLDER",
-              help="In place of a PROTOCOL: go on with a run that was stopped, as it was begun; "
-                   "only --data-root, --device and --no-figure may be given too.")
+@click.option("--resume", "resumed", type=options.PLACE, metavar="FOLDER",
+              help="In place of a PROTOCOL: go on with a run that was stopped, or damaged, as it "
+                   "was begun; only --data-root, --device, --workers, --scheduler and --no-figure "
+                   "may be given too.")
 @click.pass_context
 def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | None,
         out: Path | None, no_figure: bool, check_precision: bool, dry_run: bool,
-        resumed: Path | None, **options: Any) -> None:
+        resumed: Path | None, workers: int | None, scheduler: str | None,
+        **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
     PROTOCOL is a YAML file, or a name that 'cortexsim protocol list' lists. What is in
@@ -86,10 +91,12 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
     from . import experiment
 
     if resumed is not None:
-        terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "no_figure"))
+        terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "workers",
+                                                         "scheduler", "no_figure"))
         result = experiment.resume(
             resumed, data_root=options["data_root"], device=options["device"],
-            figure=not no_figure, command=terminal.command())
+            figure=not no_figure, command=terminal.command(), workers=workers,
+            scheduler=scheduler)
     elif protocol is None:
         raise click.UsageError("Missing argument 'PROTOCOL'", ctx)
     else:
@@ -103,7 +110,8 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
                 click.echo(str(part))
             return
         result = experiment.run(protocol, out=out, figure=not no_figure, compare=check_precision,
-                                command=terminal.command(), **options)
+                                command=terminal.command(), workers=workers,
+                                scheduler=scheduler, **options)
     if result.comparison is not None:
         click.echo(f"{result.comparison}\n")
     click.echo(str(result.tables))
@@ -189,9 +197,9 @@ def _train(mine: Processes, resumed: Path | None, out: Path | None,
     dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
     settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
     graph = choices.describe_graph(dataset, options, settings.init)
-    # a folder with a name is made, or refused, by the training
+    # a folder with a name is made, or refused, by the training, which claims it
     make = out is None and mine.first
-    with files.new_folder(None, "runs/train") if make else nullcontext(out) as folder:
+    with (files.taken(None, "runs/train", claim=False) if make else nullcontext(out)) as folder:
         if out is None:
             folder = Path(mine.said(str(folder)))
         with _resumable(folder, mine):
@@ -253,7 +261,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
                       weights=weights or found.weights)
     count = parameter_count(Network(counted, classes=classes))
     if out is not None:
-        found.draw(out)
+        found.draw(out, terminal.command())
     click.echo(str(found))
     click.echo(f"parameters {count:,d} ({counted.weights} weights, readout at "
                f"{counted.readout_time}, {classes} classes)")
@@ -263,7 +271,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
 
 for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,
                 cli_networks.models, cli_protocol.protocol, cli_analysis.compare,
-                cli_analysis.report, cli_analysis.export):
+                cli_analysis.report, cli_analysis.export, cli_doctor.doctor):
     main.add_command(command)
 
 

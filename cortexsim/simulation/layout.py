@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import schema
+from ..checksums import rows_of
 from ..graph import Area
 from ..stimuli.protocol import Condition
 from .record import Record, sample_units
@@ -130,6 +131,11 @@ class Layout:
     def chunks(self) -> int:
         """How many chunks there are, the last possibly not whole."""
         return -(-self.stimuli // self.microbatch)
+
+    def trials_in(self, chunk: int) -> int:
+        """Return how many trials a chunk has."""
+        rows = rows_of(self.trials, self.chunk_trials, chunk)
+        return rows.stop - rows.start
 
     @property
     def arrays(self) -> dict[str, Spec]:

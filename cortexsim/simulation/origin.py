@@ -9,13 +9,18 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .. import schema
+import torch
+
+from .. import devices, schema
 from ..models.calibration import statistics_used
 from ..models.network import Network
 from ..stimuli.datasets import sha256
 from ..stimuli.gallery import draws_others
 from ..stimuli.protocol import Protocol
 from .plan import Plan
+
+#: The attribute that lists the kinds of computers that computed a recording.
+COMPUTED_ON = "computed_on"
 
 
 def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,9 +48,21 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
             "python": platform.python_version(),
             **{name: _version(name) for name in ("cortexsim", "torch", "xarray", "zarr", "numpy")},
         },
+        COMPUTED_ON: [computer(plan.device)],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance,
     }
+
+
+def computer(device: torch.device) -> dict[str, str]:
+    """Say what decides the last bits of numbers: the kind of processor, and the version of torch.
+
+    Returns
+    -------
+    dict
+        ``processor`` and ``torch``.
+    """
+    return {"processor": devices.processor(device), "torch": torch.__version__}
 
 
 def _record(plan: Plan) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import __version__, devices
+from .. import __version__, devices, files
 from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..models import checkpoint
@@ -89,10 +91,9 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     if settings.brief and graph.input != "sustained":
         raise SimulationError("images that go off before the readout need sustained input; the "
                               "graph shows them at their onset only: leave out --brief")
-    if processes.first and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise CheckpointError(
-            f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
-        )
+    if processes.first and out.exists() and not files.unused(out):
+        go_on = f", or go on with --resume {out}" if (out / checkpoint.CARD).exists() else ""
+        raise CheckpointError(f"{out}: is there already; name another folder with --out{go_on}")
     with processes.in_turn():
         data = training_images(settings, data_root)
     if not graph.takes(data.images.shape[1:]):
@@ -112,11 +113,12 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "final_calibration": {"steps": calibrate_to, "images": calibrate_on},
         **started,
         "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": devices.hardware(device),
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
                      "python": platform.python_version()},
     }
-    with devices.exact(device):
+    with (files.taken(out, "") if processes.first else nullcontext()), devices.exact(device):
         return _run(network, card, Position(), {}, data, out, data_root, progress)
 
 
@@ -152,9 +154,19 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     ------
     CheckpointError
         If there is nothing to go on with.
+    RecordingError
+        If another process is training there.
     """
+    with files.Claim(checkpoint.find(folder)) if processes.first else nullcontext():
+        return _resume(folder, data_root, device, progress, calibrate_to, processes)
+
+
+def _resume(folder: Path, data_root: Path | None, device: str | None, progress: bool,
+            calibrate_to: int | None, processes: Processes) -> Path:
     loaded = checkpoint.load(folder)
     if "position" not in loaded.card:
+        if processes.first:
+            checkpoint.tidy(loaded.folder)  # a kill may have come before that
         raise CheckpointError(f"{folder}: its training is complete; there is nothing to resume")
     card = dict(loaded.card)
     if processes.count > 1 and device is None:  # each on its own of that kind

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from .. import devices, files
-from ..errors import CheckpointError, SimulationError
+from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..processes import ALONE, Processes
 from ..stimuli import datasets
@@ -171,12 +171,13 @@ def interrupts(processes: Processes = ALONE) -> Iterator[threading.Event]:
     Not so one of several processes: it gets both the terminal's and torchrun's, and stops
     with the others.
     """
-    asked = threading.Event()
+    asked, heard = threading.Event(), list[int]()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
         asked.set()
         if processes.count == 1:
             signal.signal(signal.SIGINT, before[signal.SIGINT])
@@ -185,6 +186,9 @@ def interrupts(processes: Processes = ALONE) -> Iterator[threading.Event]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
+    except Interrupted as stop:
+        stop.signal = heard[0] if heard else None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
