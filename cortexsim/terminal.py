@@ -88,6 +88,14 @@ class Program(click.Group):
             ctx.exit(STOPPED + self.stopped_by)
 
 
+    def resolve_command(self, ctx: click.Context, args: list[str],
+                        ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, and refuse one that torchrun cannot start."""
+        name, command, rest = super().resolve_command(ctx, args)
+        job.check_command(name)
+        return name, command, rest
+
+
 class Whole(click.IntRange):
     """A whole number within limits; its messages and help call it an integer."""
 
