@@ -67,18 +67,29 @@ def test_a_job_leaves_what_one_process_leaves_and_the_first_one_speaks(alone, tm
     assert not members[1].stderr
 
 
-@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
-def test_the_others_say_that_one_was_killed_and_how_to_go_on(killed, alone, tmp_path):
-    out = tmp_path / "out"
-    with started(tmp_path, 2, cortexsim, "train", *ARGUMENTS, "--out", str(out)) as members:
-        members[killed].wait_for(lambda: epochs(out) >= 1)
-        assert members[killed].send(signal.SIGKILL) == -signal.SIGKILL
-        left = members[1 - killed]
+def kill_one(rank: int, folder: Path) -> Path:
+    """Kill a process of two, and look at what the other one says; return the checkpoint."""
+    out = folder / "out"
+    with started(folder, 2, cortexsim, "train", *ARGUMENTS, "--out", str(out)) as members:
+        members[rank].wait_for(lambda: epochs(out) >= 0)
+        assert members[rank].send(signal.SIGKILL) == -signal.SIGKILL
+        left = members[1 - rank]
         assert left.join() == 2
     [line] = [line for line in left.stderr.splitlines() if line.startswith("cortexsim: ")]
     assert line == ("cortexsim: another process of this training was killed, or cannot be reached. "
                     f"Go on with: torchrun --nproc-per-node 2 -m cortexsim train --resume {out}")
     assert "Traceback" not in left.stderr
+    return out
+
+
+def test_the_others_say_that_one_was_killed_and_how_to_go_on(tmp_path):
+    assert "position" in checkpoint.load(kill_one(1, tmp_path)).card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_process_goes_on_where_one_of_two_was_killed(rank, alone, tmp_path):
+    out = kill_one(rank, tmp_path)
     resume(out)
     same(out, alone)
     assert checkpoint.read_card(out)["processes"] == 1
@@ -101,11 +112,12 @@ def test_all_stop_at_one_batch_and_more_of_them_go_on(alone, tmp_path):
     assert checkpoint.read_card(out)["processes"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "says"), [
     (["--batch-size", "2"], "a batch of 2 cannot be divided among 3 processes"),
-    pytest.param(["--dataset", "digitz"], "did you mean 'digits'", marks=pytest.mark.slow),
-    pytest.param(["--epoch", "1"], "No such option", marks=pytest.mark.slow),
-    pytest.param(["--device", "cuda:0"], "3 processes on one device", marks=pytest.mark.slow),
+    (["--dataset", "digitz"], "did you mean 'digits'"),
+    (["--epoch", "1"], "No such option"),
+    (["--device", "cuda:0"], "3 processes on one device"),
 ])
 def test_what_is_wrong_is_said_once(arguments, says, tmp_path):
     out = tmp_path / "out"
@@ -125,6 +137,7 @@ def test_torchrun_is_for_training_alone(tmp_path):
     assert not members[1].stderr and not members[0].stdout and not members[1].stdout
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_one_process_alone_is_said_by_it(tmp_path):
     with started(tmp_path, 3, _lack_memory, tmp_path / "out") as members:
         assert [member.join() for member in members] == [2, 2, 2]
