@@ -16,6 +16,8 @@ from . import schema
 
 #: What ``done`` holds for a chunk that was not written; a checksum is never negative.
 NOT_DONE = -1
+#: What the codecs make of bytes that are not theirs.
+UNREADABLE = (OSError, ValueError, RuntimeError, TypeError)
 
 
 def checksum(values: Mapping[str, NDArray[Any]],
@@ -73,8 +75,7 @@ def _read(arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
     try:
         orders = {name: order for name, array in arrays.items() if (order := order_of(array))}
         return checksum({name: np.asarray(array[rows]) for name, array in arrays.items()}, orders)
-    except (OSError, ValueError, RuntimeError, TypeError):
-        # what the codecs make of bytes that are not theirs
+    except UNREADABLE:
         return None
 
 

@@ -29,10 +29,12 @@ from .simulation import (
     simulate,
 )
 from .simulation import resume as resuming
+from .simulation import verify as verification
 from .simulation.again import plan_again
 from .simulation.checks import readout_instead
 from .simulation.plan import Plan
 from .simulation.recorder import COMPLETE
+from .simulation.verify import Verification
 from .stimuli import datasets
 from .stimuli.lookup import find_protocol
 from .stimuli.protocol import Protocol
@@ -290,6 +292,36 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
     experiment = rebuild(path, data_root=data_root, device=device)
     recording = experiment.simulate(path, resume=True, cluster=cluster, command=command)
     return _finish(path.parent, recording, figure)
+
+
+def verify(folder: str | Path, *, seed: int = 0, chunks: int = 3, data_root: Path | None = None,
+           device: str | None = None) -> Verification:
+    """Compute some chunks of a finished run once more, and compare them with its recording.
+
+    On the same kind of processor and version of torch numbers have to be the same; on others
+    they may differ by rounding. Nothing is changed.
+
+    Parameters
+    ----------
+    folder
+        The run's folder, or the recording in it.
+    seed, chunks
+        How many chunks, drawn with which seed.
+    data_root, device
+        As in :func:`resume`.
+
+    Raises
+    ------
+    CortexSimError
+        If the run is not complete, or cannot be computed with what is there now.
+    """
+    path = _made_by_run(folder)
+    begun = resuming.read(path)
+    if not begun[COMPLETE]:
+        raise RecordingError(f"{path} is incomplete, and nothing to verify: go on with: "
+                             f"{files.going_on(path, begun)}")
+    plan = rebuild(path, data_root=data_root, device=device).plan_again(path)
+    return verification.verify(plan, path, begun, chunks=chunks, seed=seed)
 
 
 def rebuild(path: Path, *, data_root: Path | None = None,

@@ -19,7 +19,7 @@ from ..errors import Interrupted, SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
-from . import again
+from . import again, origin
 from . import resume as resuming
 from .batches import Batches, running
 from .buffers import Buffers
@@ -251,9 +251,9 @@ class _Run:
         if one in self.computers:
             return
         if self.computers:
-            known = ", ".join(" and torch ".join(each.values()) for each in self.computers)
-            warnings.warn(f"{self.path} is computed on {' and torch '.join(one.values())}, and on "
-                          f"{known}: numbers agree to rounding", stacklevel=3)
+            new, *known = (origin.words(each) for each in (one, *self.computers))
+            warnings.warn(f"{self.path} is computed on {new}, and on {'; '.join(known)}: numbers "
+                          "agree to rounding", stacklevel=3)
         self.computers.append(dict(one))
         self.recorder.note({COMPUTED_ON: self.computers})
 

@@ -59,7 +59,6 @@ class Recorder:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
-        self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
         self._lock = None if shared else files.Claim(path)
         try:
             with _told(path, self.going_on), warnings.catch_warnings():
@@ -150,7 +149,7 @@ class Recorder:
         with _told(self.path, self.going_on):
             for path, part in kept.items():
                 self._arrays[path][rows] = part
-            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self._orders)
+            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self.layout.orders)
 
     def finish(self) -> None:
         """Mark the recording complete, in one move, and let go of it.

@@ -236,8 +236,8 @@ def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypat
     monkeypatch.setattr(worker, "computer",
                         lambda device: {"processor": next(kinds), "torch": "2.0"})
     here()
-    with pytest.warns(UserWarning, match="is computed on new and torch 2.0, and on old and torch "
-                                         "2.0: numbers agree to rounding") as told:
+    with pytest.warns(UserWarning, match="is computed on new, torch 2.0, and on old, torch 2.0: "
+                                         "numbers agree to rounding") as told:
         made = experiment.run("short.yaml", model=tiny, workers=1, **RUN)
     assert len(told) == 1
     assert [one["processor"] for one in made.recording.attrs["computed_on"]] == ["old", "new"]
