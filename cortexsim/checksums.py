@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import TransposeCodec
 
-from . import schema
+from . import schema, stores
 
 #: What ``done`` holds for a chunk that was not written; a checksum is never negative.
 NOT_DONE = -1
@@ -45,20 +45,20 @@ def checksum(values: Mapping[str, NDArray[Any]],
     return code
 
 
-def bad_chunks(path: str | Path) -> list[int]:
+def bad_chunks(path: Path) -> list[int]:
     """Return the chunks of a store that are missing or not as they were written.
 
     Parameters
     ----------
     path
-        Folder of a recording, complete or not.
+        Of a recording, complete or not; from :func:`cortexsim.places.place`.
 
     Returns
     -------
     list of int
         Positions in ``done``; empty if all is well.
     """
-    root = zarr.open_group(str(path), mode="r")
+    root = zarr.open_group(stores.store(path), mode="r")
     done = array_at(root, schema.DONE)
     attrs: dict[str, Any] = dict(done.attrs)
     arrays = {name: array_at(root, name) for name in attrs["arrays"]}
@@ -66,15 +66,16 @@ def bad_chunks(path: str | Path) -> list[int]:
     written = np.asarray(done[:]).tolist()
     return [
         chunk for chunk, code in enumerate(written)
-        if code == NOT_DONE or code != _read(arrays, rows_of(trials, per_chunk, chunk))
+        if code == NOT_DONE or code != _read(path, arrays, rows_of(trials, per_chunk, chunk))
     ]
 
 
-def _read(arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
+def _read(path: Path, arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
     """Return the checksum of what is on disk, None where that cannot be decoded."""
     try:
         orders = {name: order for name, array in arrays.items() if (order := order_of(array))}
-        return checksum({name: np.asarray(array[rows]) for name, array in arrays.items()}, orders)
+        values = stores.each(path, lambda array: np.asarray(array[rows]), arrays.values())
+        return checksum(dict(zip(arrays, values, strict=True)), orders)
     except UNREADABLE:
         return None
 

@@ -4,21 +4,58 @@ from __future__ import annotations
 
 import errno
 import shlex
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Collection
+from types import FrameType
 from typing import Any
 
 import click
 
+from . import job
 from .errors import CortexSimError, Interrupted
 
-#: By the shell's convention: 128 and the number of Ctrl-C's signal.
-STOPPED, WRONG_INPUT = 130, 2
+WRONG_INPUT = 2
+#: Of a program that a signal stopped, by the shell's convention: this and the signal's number.
+STOPPED = 128
 
 
 class Program(click.Group):
-    """Turns what the user can put right into one sentence and exit status 2."""
+    """Turns what the user can put right into one sentence and exit status 2.
+
+    Attributes
+    ----------
+    stopped_by
+        The signal that asked the program to stop; Ctrl-C's unless it was another.
+    """
+
+    stopped_by: int = signal.SIGINT
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as a program: SIGTERM stops it as Ctrl-C does, and a second signal at once."""
+        if threading.current_thread() is not threading.main_thread():
+            return self.main(*args, **kwargs)
+        # nohup, for one, has some ignored
+        heard = [number for number in (signal.SIGINT, signal.SIGTERM)
+                 if signal.getsignal(number) is not signal.SIG_IGN]
+
+        def die_of_another() -> None:
+            for number in heard:
+                signal.signal(number, signal.SIG_DFL)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            die_of_another()
+            self.stopped_by = number
+            raise KeyboardInterrupt
+
+        for number in heard:
+            signal.signal(number, stop)
+        try:
+            return self.main(*args, **kwargs)
+        finally:
+            die_of_another()  # all is done: nothing is left to stop in good order
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -27,23 +64,28 @@ class Program(click.Group):
                 warnings.showwarning = _note
                 return super().invoke(ctx)
         except CortexSimError as problem:
-            click.echo(f"cortexsim: {problem}", err=True)
-            ctx.exit(STOPPED if isinstance(problem, Interrupted) else WRONG_INPUT)
+            if not getattr(problem, "told", False):  # by another process of the job
+                click.echo(f"cortexsim: {problem}", err=True)
+            ctx.exit(STOPPED + (problem.signal or self.stopped_by)
+                     if isinstance(problem, Interrupted) else WRONG_INPUT)
         except click.UsageError as problem:
             about = problem.ctx or ctx
             more = f" (options: {about.command_path} --help)"
-            click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
+            if job.speaks():
+                click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
             ctx.exit(WRONG_INPUT)
         except OSError as problem:
             if problem.errno == errno.EPIPE:
                 raise  # whoever read our output has left, which click knows how to end
             # a file nobody may read, a name too long: the system says it well enough
             place = f"{problem.filename}: " if problem.filename else ""
-            click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
+            if not getattr(problem, "told", False):
+                click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
             ctx.exit(WRONG_INPUT)
         except KeyboardInterrupt:
-            click.echo("cortexsim: stopped", err=True)
-            ctx.exit(STOPPED)
+            click.echo("cortexsim: stopped; no file is left half-written. To do it again, give the "
+                       "same command", err=True)
+            ctx.exit(STOPPED + self.stopped_by)
 
 
 class Whole(click.IntRange):
@@ -111,9 +153,9 @@ def flag(name: str) -> str:
     return "--" + {"graph_name": "graph", "input_mode": "input"}.get(name, name).replace("_", "-")
 
 
-def command() -> str:
-    """Return the command line that runs now."""
-    return shlex.join(["cortexsim", *sys.argv[1:]])
+def command(program: str = "cortexsim") -> str:
+    """Return the command line that runs now, of a program or of what starts it."""
+    return f"{program} {shlex.join(sys.argv[1:])}"
 
 
 def _note(message: Warning | str, *about: Any, **more: Any) -> None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from .errors import CortexSimError, unknown
+from .errors import CONTROL, CortexSimError, unknown
 
-#: Far above any protocol or graph; a larger file is a mistake or an attack.
-MAX_BYTES = 1_000_000
+#: Far above any protocol or graph, which have 3 kB and 150 entries at most, 5 deep; what is more
+#: is a mistake or an attack, and could take long to read.
+MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 200_000, 10_000, 12
+_DEEP, _MANY = "nested deeper than any file of ours", "has more entries than any file of ours"
+_TAG = "tag:yaml.org,2002:"
 #: Told at a time.
 MAX_PROBLEMS = 3
 
@@ -72,59 +73,98 @@ def read(path: str | Path, error: type[CortexSimError]) -> Document:
 
 def loads(text: str, error: type[CortexSimError], source: str = "<text>") -> Document:
     """Parse YAML text; see :func:`read`."""
-    if len(text) > MAX_BYTES:
-        raise error(f"{source}: larger than {MAX_BYTES} bytes, not a file of ours")
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise error(f"{source}: larger than {MAX_BYTES:,} bytes, not a file of ours")
+    reader = YAML(typ="safe", pure=True)
+    reader.Composer = _Composer
     try:
-        tree = YAML(typ="rt", pure=True).load(text)
+        tree = reader.compose(text)
     except MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         line = f":{mark.line + 1}" if mark else ""
         reason = (problem.problem or problem.context or "not YAML").splitlines()[0]
-        if isinstance(problem, DuplicateKeyError):
-            named = re.match(r'found duplicate key "(.*?)" with', reason)
-            reason = f"the key {named[1] if named else ''!r} is given twice in one place"
         raise error(f"{source}{line}: {reason}") from None
-    except (YAMLError, ValueError, RecursionError) as problem:
-        raise error(f"{source}: not YAML ({str(problem).splitlines()[0]})") from None
+    except Exception as problem:  # on broken text the parser raises nearly anything
+        reason = (str(problem).splitlines() or [type(problem).__name__])[0]
+        raise error(f"{source}: not YAML ({reason})") from None
     lines: dict[Key, int] = {}
-    data = _plain(tree, (), lines, error, source)
+    try:
+        data = None if tree is None else _plain(tree, (), lines, reader.constructor)
+    except _InvalidValueError as problem:
+        raise error(f"{source}:{problem.line}: {problem}") from None
     return Document(data, source, text, lines)
 
 
-def _plain(
-    node: Any, key: Key, lines: dict[Key, int], error: type[CortexSimError], source: str,
-) -> Any:
-    if len(key) > 12:
-        raise error(f"{source}: nested deeper than any file of ours")
-    if len(lines) > 20_000:  # aliases can name the same part over and over
-        raise error(f"{source}: has more entries than any file of ours")
-    if isinstance(node, CommentedMap):
-        lines.setdefault(key, node.lc.line + 1)
-        plain = {}
-        for name, value in node.items():
-            if not isinstance(name, str | int | float | bool) and name is not None:
-                raise error(f"{source}:{node.lc.line + 1}: a key must be a word")
-            name = str(name)
-            lines[(*key, name)] = lines[key]
-            if name in node.lc.data:
-                lines[(*key, name)] = node.lc.key(name)[0] + 1
-            plain[name] = _plain(value, (*key, name), lines, error, source)
-        return plain
-    if isinstance(node, CommentedSeq):
-        lines.setdefault(key, node.lc.line + 1)
-        plain_list = []
-        for position, value in enumerate(node):
-            lines[(*key, position)] = node.lc.item(position)[0] + 1
-            plain_list.append(_plain(value, (*key, position), lines, error, source))
-        return plain_list
-    if isinstance(node, bool) or node is None:
+class _InvalidValueError(Exception):
+    """What YAML may hold and our files may not, with its line."""
+
+    def __init__(self, node: Node, message: str) -> None:
+        super().__init__(message)
+        self.line = node.start_mark.line + 1
+
+
+class _Composer(Composer):  # type: ignore[misc]
+    """Stops reading at what is nested too deeply or has too many parts."""
+
+    deep = parts = 0
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False  # YAML allows them
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Read one node, and those within it."""
+        self.parts += 1
+        self.deep += 1
+        if self.deep > MAX_DEPTH or self.parts > MAX_ENTRIES:
+            raise MarkedYAMLError(problem=_DEEP if self.deep > MAX_DEPTH else _MANY,
+                                  problem_mark=self.parser.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.deep -= 1
         return node
-    if isinstance(node, ScalarBoolean):  # a bool with an anchor, which is an int to Python
-        return bool(node)
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return str(node)
+
+
+def _plain(node: Node, key: Key, lines: dict[Key, int], constructor: Any) -> Any:
+    if len(key) > MAX_DEPTH:  # also of a part that names itself
+        raise _InvalidValueError(node, _DEEP)
+    if len(lines) > MAX_ENTRIES:  # aliases can name the same part over and over
+        raise _InvalidValueError(node, _MANY)
+    lines.setdefault(key, node.start_mark.line + 1)
+    if isinstance(node, ScalarNode):
+        return _scalar(node, constructor)
+    if node.tag != f"{_TAG}{'map' if isinstance(node, MappingNode) else 'seq'}":
+        raise _InvalidValueError(node, f"the tag {node.tag} is not read here: leave it out")
+    if isinstance(node, SequenceNode):
+        return [_plain(value, (*key, position), lines, constructor)
+                for position, value in enumerate(node.value)]
+    plain: dict[str, Any] = {}
+    for named, value in node.value:
+        if not isinstance(named, ScalarNode):
+            raise _InvalidValueError(node, "a key must be a word")
+        name = str(_scalar(named, constructor))
+        if name in plain:
+            raise _InvalidValueError(named, f"the key {name!r} is given twice in one place")
+        lines[(*key, name)] = named.start_mark.line + 1
+        plain[name] = _plain(value, (*key, name), lines, constructor)
+    return plain
+
+
+def _scalar(node: ScalarNode, constructor: Any) -> bool | int | float | str | None:
+    kind, value = node.tag.removeprefix(_TAG), node.value
+    try:
+        if kind in ("null", "bool", "int", "float"):
+            value = getattr(constructor, f"construct_yaml_{kind}")(node)
+        elif kind == "merge":
+            raise _InvalidValueError(node, "merging with << is not read: write the keys out")
+        elif kind not in ("str", "timestamp"):
+            raise _InvalidValueError(node, f"the tag {node.tag} is not read here: leave it out")
+    except (ValueError, OverflowError, LookupError):
+        raise _InvalidValueError(node, f"{value[:40]!r} is not a number") from None
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise _InvalidValueError(node, "a whole number of more than 64 bits")
+    if isinstance(value, str) and (found := CONTROL.search(value)):
+        raise _InvalidValueError(node, f"text with the control character {found[0]!r}: leave it out")
+    return value  # type: ignore[no-any-return]
 
 
 def validate(model: type[Model], document: Document, error: type[CortexSimError]) -> Model:

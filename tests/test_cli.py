@@ -158,7 +158,7 @@ def test_a_file_of_another_kind_is_not_recited(folder):
 
 
 def test_mistakes_in_the_options_of_a_run(folder, tiny):
-    Path("taken").mkdir()
+    Path("taken/notes").mkdir(parents=True)
     line = f"run short.yaml --model {tiny} "
     fails(line + "--record V1,V3", "cannot record unknown area 'V3'", "known: V1, V2, V4, IT")
     fails(line + "--reduce unit:5", "unknown reduction 'unit:5'; did you mean 'units:500'?")
@@ -384,7 +384,7 @@ def test_training_prints_where_the_network_is_and_how_to_run_it(folder, monkeypa
 
 def test_mistakes_in_the_options_of_a_training(folder, tiny):
     Path("taken").mkdir()
-    Path("taken/mine").touch()
+    Path("taken/network.json").touch()
     fails("train --graph ventral-full --areas V1,V2 --input onset", "--graph already says",
           "leave out --areas, --input, or change ventral-full")
     fails(f"train --resume {tiny} --seed 0 --out x", "leave out --seed, --out")
@@ -401,7 +401,7 @@ def test_mistakes_in_the_options_of_a_training(folder, tiny):
     fails(digits + "--holdout 1437", "0 to 1436 can be held out, not 1437")
     fails(digits + "--batch-size 99999", "a batch of 99999 is more than the 10400 training images")
     fails(digits + "--device cuda:99", "device 'cuda:99' is not there")
-    fails(digits + "--out short.yaml/x", "cannot be written (Not a directory)")
+    fails(digits + "--out short.yaml/x", "cannot be made (Not a directory)")
 
 
 def test_a_ctrl_c_outside_of_the_epochs_says_how_to_go_on(folder, monkeypatch):

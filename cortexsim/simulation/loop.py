@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -14,7 +13,7 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from .. import checksums, files
+from .. import checksums, files, places, stores
 from ..errors import Interrupted, SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
@@ -66,7 +65,8 @@ def simulate(
     record
         What to keep; by default what the protocol's file asks for.
     out
-        Folder of the recording, which must not exist; by default
+        Folder of the recording, which must not exist, on this machine or in an object
+        store (``s3://...``); by default
         ``runs/<protocol>-<n>.zarr`` with the first free n.
     seed
         Of the masks, the choice of stimuli and the sampled units.
@@ -128,18 +128,19 @@ def simulate(
         )
         attrs = describe(plan, protocol, provenance or {})
         files.check_free(out)
-        check_space(Path(f"runs/{protocol.name}" if out is None else out),
+        check_space(places.place(f"runs/{protocol.name}" if out is None else out),
                     plan.layout.bytes_on_disk)
     run = _Run(plan, attrs, out, f"runs/{protocol.name}", cluster)
     try:
         if begun is not None and not run.go_on(begun):
-            return xr.open_datatree(out, engine="zarr")
+            assert out is not None
+            return stores.opened(places.place(out))
         run.record(progress)
     except KeyboardInterrupt:
         raise Interrupted(run.stopped()) from None
     finally:
         run.close()
-    return xr.open_datatree(run.path, engine="zarr")
+    return stores.opened(run.path)
 
 
 class _Run:
@@ -181,7 +182,8 @@ class _Run:
             Whether there is anything left to do.
         """
         assert self.out is not None
-        there, path = laid_out(Path(self.out)), Path(self.out)
+        path = places.place(self.out)
+        there = laid_out(path)
         if there:
             self.todo = checksums.bad_chunks(path)
         if begun[COMPLETE]:
@@ -262,14 +264,14 @@ class _Run:
         path = self.path
         self.close()
         self.recorder = None
-        shutil.rmtree(path)
+        places.remove(path)
 
     def _laid_out(self) -> Recorder:
         place = files.make_folder(self.out, self.stem, ".zarr")
         try:
             return Recorder(place, self.plan.layout, self.attrs)
         except KeyboardInterrupt:
-            shutil.rmtree(place)  # no number is in it yet
+            places.remove(place)  # no number is in it yet
             raise
 
     def stopped(self) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import schema
+from .. import places, schema
 from ..checksums import rows_of
 from ..errors import RecordingError
 from .layout import Layout
@@ -26,19 +26,20 @@ _SAME = {
 
 
 def store(folder: str | Path) -> Path:
-    """Return the recording in the folder of a run, or the folder where it is one itself.
+    """Return the place of the recording in the folder of a run, or the folder if it is one itself.
 
     Raises
     ------
     RecordingError
         If there is none.
     """
-    folder = Path(folder)
+    folder = places.place(folder)
+    there = places.exists(folder)
     for place in (folder, folder / schema.RECORDING):
         if (place / METADATA).is_file():
             return place
     what = ("nothing was recorded there before it stopped; run it again"
-            if folder.is_dir() else "no such folder")
+            if there else "no such folder")
     raise RecordingError(f"{folder}: there is no recording to go on with ({what})")
 
 

@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .. import checksums, files, schema
+from .. import checksums, files, schema, stores
 from ..errors import SimulationError
 from .batches import Batches, running
 from .layout import TEXT, Layout
@@ -153,7 +153,7 @@ def verify(plan: Plan, path: Path, begun: Mapping[str, Any], *, chunks: int, see
     here = computer(plan.device)
     # a recording that does not say what computed it may be from anywhere
     exact = bool(there) and all(one == here for one in there)
-    root = zarr.open_group(str(path), mode="r")
+    root = zarr.open_group(stores.store(path), mode="r")
     done = np.asarray(checksums.array_at(root, schema.DONE)[:])
     found: dict[str, Difference] = {}
     damaged = []
