@@ -289,7 +289,7 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
     path = resuming.store(folder)
     whole_run = path.name == RECORDING
     with files.Claim(path.parent if whole_run else path):
-        if whole_run and resuming.read(path)[COMPLETE] and not checksums.bad_chunks(path):
+        if whole_run and resuming.read(path)[COMPLETE] and _whole(path):
             return _finish(path.parent, analysis.open(path), figure)
         _check_made_by_run(path)
         experiment = rebuild(path, data_root=data_root, device=device)
@@ -382,6 +382,15 @@ def _check_made_by_run(path: Path) -> None:
     if EXPERIMENT not in begun or path.name != RECORDING:
         raise RecordingError(f"{path} was begun in Python: go on with it there, with "
                              f"simulate(..., out={str(path)!r}, resume=True)")
+
+
+def _whole(path: Path) -> bool:
+    """Whether nothing of a complete recording is lost, and all chunks are as they were written."""
+    try:
+        analysis.open(path).close()
+    except RecordingError:
+        return False
+    return not checksums.bad_chunks(path)
 
 
 def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:

@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from numcodecs import Zstd
 
 from cortexsim import analysis, experiment
 from cortexsim.errors import Interrupted, RecordingError, SimulationError
 from cortexsim.simulation import simulate
 from cortexsim.simulation.batches import Batches
+from cortexsim.simulation.repair import lost_parts
 
 from ..conftest import SHORT
 from .test_resume import contents
@@ -75,6 +77,32 @@ def test_a_damaged_chunk_is_named_and_computed_anew(damaged, finished, computed,
     # they were made when it was whole
     assert (damaged / "accuracy.csv").stat().st_mtime_ns == table
     assert (damaged / "figure.png").read_text() == "a picture"
+
+
+@pytest.mark.parametrize("part", ["label/c/0", "time/c/0", "V4/stimulus_id/c/0", "IT/zarr.json",
+                                  "V2/activation/zarr.json"])
+def test_a_coordinate_that_is_gone_comes_back(damaged, finished, computed, part):
+    (damaged / RECORDING / part).unlink()
+    chunk_file(damaged, "scores", 1).unlink()  # of metadata alone nobody would take notice
+    with pytest.warns(UserWarning, match=rf"chunk 1 of 5 \(trials 4 to 7\), and {part} is not as"):
+        experiment.resume(damaged)
+    assert computed == [1]
+    for file in (finished / RECORDING).rglob("*"):
+        if file.is_file() and file != finished / RECORDING / "zarr.json":
+            assert (damaged / file.relative_to(finished)).read_bytes() == file.read_bytes()
+
+
+def test_a_coordinate_is_compared_by_what_it_says(damaged):
+    layout = experiment.plan_at(str(damaged)).layout
+    label, file = layout.coords["label"][1], damaged / RECORDING / "label/c/0"
+    written = file.read_bytes()
+    file.write_bytes(Zstd(level=19, checksum=True).encode(label.tobytes()))  # as others may
+    assert file.read_bytes() != written
+    assert lost_parts(damaged / RECORDING, layout) == {}
+    file.write_bytes(Zstd().encode((label + 1).tobytes()))
+    assert lost_parts(damaged / RECORDING, layout) == {"label/c/0": written}
+    truncated(file)
+    assert lost_parts(damaged / RECORDING, layout) == {"label/c/0": written}
 
 
 def test_what_is_whole_is_left_alone(damaged, computed):
