@@ -16,6 +16,8 @@ from . import schema, stores
 
 #: What ``done`` holds for a chunk that was not written; a checksum is never negative.
 NOT_DONE = -1
+#: What the codecs make of bytes that are not theirs.
+UNREADABLE = (OSError, ValueError, RuntimeError, TypeError)
 
 
 def checksum(values: Mapping[str, NDArray[Any]],
@@ -74,8 +76,7 @@ def _read(path: Path, arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int
         orders = {name: order for name, array in arrays.items() if (order := order_of(array))}
         values = stores.each(path, lambda array: np.asarray(array[rows]), arrays.values())
         return checksum(dict(zip(arrays, values, strict=True)), orders)
-    except (OSError, ValueError, RuntimeError, TypeError):
-        # what the codecs make of bytes that are not theirs
+    except UNREADABLE:
         return None
 
 

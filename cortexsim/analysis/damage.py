@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from .. import checksums, places, schema, stores
+from .. import checksums, files, places, schema, stores
 from ..errors import RecordingError
 
 
@@ -38,13 +38,14 @@ def check_files(tree: xr.DataTree, path: Path) -> None:
     lost = [where for array in _arrays(path) for where in _lost(array, size)]
     if lost:
         more = f" (and {len(lost) - 1} more like it)" if len(lost) > 1 else ""
-        raise RecordingError(f"{path}/{lost[0]} is missing{more}: run it again")
+        raise RecordingError(f"{path}/{lost[0]} is missing{more}: {_repair(path, tree)}")
     if places.far(path):
         return  # what was never written is not listed either, and reading 'done' takes long
     unwritten = np.flatnonzero(done.values == checksums.NOT_DONE).tolist()
     if unwritten:
         where = _chunk(unwritten[0], count, trials, per_chunk)
-        raise RecordingError(f"{path} is damaged: {where} was never written: run it again")
+        raise RecordingError(f"{path} is damaged: {where} was never written: "
+                             f"{_repair(path, tree)}")
 
 
 def check_values(tree: xr.DataTree, path: Path) -> None:
@@ -62,8 +63,11 @@ def check_values(tree: xr.DataTree, path: Path) -> None:
         where = _chunk(bad[0], done.size, tree.sizes[schema.TRIAL], per_chunk)
         more = f" (nor are {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise RecordingError(
-            f"{path} is damaged: {where} is not as it was written{more}: run it again"
-        )
+            f"{path} is damaged: {where} is not as it was written{more}: {_repair(path, tree)}")
+
+
+def _repair(path: Path, tree: xr.DataTree) -> str:
+    return f"compute it anew with: {files.going_on(path, tree.attrs)}"
 
 
 def _arrays(path: Path) -> Iterator[zarr.Array[Any]]:
