@@ -59,6 +59,13 @@ RECORDS = {
     "channel means, float32": Record(reduce="mean"),
     "summaries": Record(reduce="summary"),
 }
+#: The experiment that is planned for: backward masking, of ImageNet's validation images.
+MASKING = (
+    "name: masking\nms_per_step: 12.5\nduration_ms: 250\n"
+    f"factors: {{soa_ms: [{', '.join(str(12.5 * (k + 1)) for k in range(10))}], "
+    "mask: [none, phase_scrambled]}\n"
+    "timeline:\n  - {show: target, at_ms: 0, for_ms: $soa_ms}\n"
+    "  - {show: $mask, at_ms: $soa_ms, until: end}\n")
 PICTURES = ("target", "white_noise", "block_scrambled", "phase_scrambled")
 #: Megabytes of a chunk that is written, about.
 CHUNK_MB = 64
@@ -294,6 +301,23 @@ def feeding(rounds: int) -> dict[str, Any]:
     return found
 
 
+def experiment() -> dict[str, Any]:
+    """Return what one stimulus of the planned experiment takes; counted, not timed."""
+    protocol = Protocol.from_text(MASKING)
+    plans = {name: planned(SIZES[-1], protocol, 2, record=record)
+             for name, record in RECORDS.items()}
+    plan = next(iter(plans.values()))
+    return {"size": SIZES[-1], "conditions": plan.layout.conditions,
+            "steps": plan.layout.indices[-1], "computed": plan.tree.steps,
+            "apart": plan.tree.steps_apart, "multiply_adds": computed(plan.tree),
+            "frames": len(plan.tree.uses),
+            "pixels": int(np.prod(plan.images.images.shape[1:])),
+            "trial_bytes": {name: sum(spec.trial_bytes for spec in plan.layout.arrays.values())
+                            for name, plan in plans.items()},
+            "objects_a_chunk": {name: len(plan.layout.arrays) + 1
+                                for name, plan in plans.items()}}
+
+
 def starting(rounds: int) -> dict[str, Any]:
     """Return seconds before the first chunk: the program, and the network's preparation."""
     line = [sys.executable, "-c", "import cortexsim.experiment"]
@@ -317,7 +341,8 @@ def main() -> None:
     results["threads"] = torch.get_num_threads()
     results |= {"cost": cost(options.rounds), "storage": storage(),
                 "writing": writing(options.rounds), "memory": memory(),
-                "feeding": feeding(options.rounds), "starting": starting(options.rounds)}
+                "feeding": feeding(options.rounds), "starting": starting(options.rounds),
+                "experiment": experiment()}
     common.finish(options, results)
 
 
