@@ -228,6 +228,7 @@ def test_commands_that_need_a_folder_say_so(capsys):
 # --- S3, by real HTTP
 
 
+@pytest.mark.slow
 def test_s3(network, protocol, pictures, bucket, tmp_path):
     out = bucket / "small.zarr"
     simulate(network, protocol, pictures(3), out=str(out), **OPTIONS).close()
@@ -248,6 +249,18 @@ def test_a_bucket_that_is_not_there(network, protocol, pictures, bucket):
         analysis.open(bucket / "gone")
 
 
+def test_of_two_that_make_an_object_one_does(bucket):
+    places.create(bucket / "taken/x", b"one")
+    with pytest.raises(FileExistsError):
+        places.create(bucket / "taken/x", b"two")
+    places.send(bucket / "taken", {"y": b"three", "z/z": b""})
+    assert places.sizes(bucket / "taken") == {"x": 3, "y": 5, "z/z": 0}
+    assert (bucket / "taken/x").read_bytes() == b"one"
+    places.remove(bucket / "taken")
+    assert not places.exists(bucket / "taken")
+
+
+@pytest.mark.slow
 def test_a_store_that_never_answers(bucket, monkeypatch):
     monkeypatch.setattr(places, "PATIENCE_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
