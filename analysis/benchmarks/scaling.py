@@ -218,11 +218,12 @@ def writing(rounds: int) -> dict[str, Any]:
         count = max(2, int(CHUNK_MB * 1e6 / trial))
         plan = planned(SIZES[-1], common.shown_for(10), min(count, 512), record=RECORDS[name])
         layout, rng = plan.layout, np.random.default_rng(0)
-        values = {path: (rng.standard_normal((layout.chunk_trials, *spec.shape),
-                                             np.float32).astype(spec.dtype)
-                         if spec.dtype.kind in "fb" else
-                         np.full((layout.chunk_trials, *spec.shape), "target", spec.dtype))
-                  for path, spec in layout.arrays.items()}
+        values = {}
+        for path, spec in layout.arrays.items():
+            shape = (layout.chunk_trials, *spec.lying)
+            values[path] = spec.logical(  # in the order in which a run has them in memory
+                rng.standard_normal(shape, np.float32).astype(spec.dtype)
+                if spec.dtype.kind in "fb" else np.full(shape, "target", spec.dtype))
         size = sum(array.nbytes for array in values.values())
         with tempfile.TemporaryDirectory() as folder:
             (store := Path(folder) / "store").mkdir()
@@ -254,7 +255,7 @@ def memory() -> dict[str, Any]:
     """Return the bytes of a process against the stimuli in a batch."""
     found: dict[str, Any] = {}
     for width, pixels in (MIDDLE, SIZES[-2], SIZES[-1]):
-        counts = (16, 64) if pixels < 128 else (4, 16)
+        counts = (64, 256) if pixels < 128 else (4, 16)
         peaks = {count: int(subprocess.run(
             [sys.executable, __file__, "--peak", str(width), str(pixels), str(count)],
             check=True, capture_output=True, text=True).stdout) for count in counts}
