@@ -284,10 +284,12 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
         now.
     """
     cluster = _cluster(workers, scheduler, data_root, device)
-    path = _made_by_run(folder)
-    with files.Claim(path.parent):
-        if resuming.read(path)[COMPLETE] and not checksums.bad_chunks(path):
+    path = resuming.store(folder)
+    whole_run = path.name == RECORDING
+    with files.Claim(path.parent if whole_run else path):
+        if whole_run and resuming.read(path)[COMPLETE] and not checksums.bad_chunks(path):
             return _finish(path.parent, analysis.open(path), figure)
+        _check_made_by_run(path)
         experiment = rebuild(path, data_root=data_root, device=device)
         recording = experiment.simulate(path, resume=True, cluster=cluster, command=command)
         return _finish(path.parent, recording, figure)
@@ -325,7 +327,8 @@ def rebuild(path: Path, *, data_root: Path | None = None,
 
 def plan_at(place: str, data_root: Path | None = None, device: str | None = None) -> Plan:
     """Plan the run of the recording at a place once more: all that a worker is told."""
-    path = _made_by_run(place)
+    path = resuming.store(place)
+    _check_made_by_run(path)
     return rebuild(path, data_root=data_root, device=device).plan_again(path)
 
 
@@ -337,9 +340,8 @@ def _cluster(workers: int | None, scheduler: str | None, data_root: Path | None,
     return Cluster(workers, scheduler, partial(plan_at, data_root=root, device=device))
 
 
-def _made_by_run(folder: str | Path) -> Path:
-    """Return the recording in the folder of a run, or the folder where it is one itself."""
-    path = resuming.store(folder)
+def _check_made_by_run(path: Path) -> None:
+    """Refuse a recording whose attributes do not say all that it was made of."""
     begun = resuming.read(path)
     if begun["format"] == 1:
         raise RecordingError(f"{path} is a recording of format 1, which does not say enough to be "
@@ -347,7 +349,6 @@ def _made_by_run(folder: str | Path) -> Path:
     if EXPERIMENT not in begun or path.name != RECORDING:
         raise RecordingError(f"{path} was begun in Python: go on with it there, with "
                              f"simulate(..., out={str(path)!r}, resume=True)")
-    return path
 
 
 def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
