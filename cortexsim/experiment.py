@@ -287,7 +287,7 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
     path = resuming.store(folder)
     whole_run = path.name == RECORDING
     with files.Claim(path.parent if whole_run else path):
-        if whole_run and resuming.read(path)[COMPLETE] and not checksums.bad_chunks(path):
+        if whole_run and resuming.read(path)[COMPLETE] and checksums.is_whole(path):
             return _finish(path.parent, analysis.open(path), figure)
         _check_made_by_run(path)
         experiment = rebuild(path, data_root=data_root, device=device)

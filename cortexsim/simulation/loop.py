@@ -186,9 +186,11 @@ class _Run:
         if there:
             self.todo = checksums.bad_chunks(path)
         if begun[COMPLETE]:
-            if not self.todo:
+            coords = checksums.bad_coords(path)
+            if not self.todo and not coords:
                 return False
-            warnings.warn(resuming.damaged(path, self.todo, self.plan.layout), stacklevel=3)
+            warnings.warn(resuming.damaged(path, self.todo, coords, self.plan.layout),
+                          stacklevel=3)
         self.recorder = Recorder(path, self.plan.layout, self.attrs,
                                  resumed=resuming.going_on_with(self.attrs))
         self.computers = list(begun.get(COMPUTED_ON, ()))

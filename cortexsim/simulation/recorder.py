@@ -20,7 +20,15 @@ from zarr.codecs import TransposeCodec
 from zarr.storage import MemoryStore
 
 from .. import files, places, schema, stores
-from ..checksums import NOT_DONE, array_at, checksum, rows_of
+from ..checksums import (
+    COORDS,
+    NOT_DONE,
+    array_at,
+    bad_coords,
+    checksum,
+    rows_of,
+    written,
+)
 from ..errors import RecordingError, SimulationError
 from .layout import Coords, Layout
 
@@ -95,7 +103,11 @@ class Recorder:
             for item in self.path.rglob("*.partial"):
                 item.unlink()
         self._rewrite(lambda metadata: metadata.update(attributes=attrs))
-        return zarr.open_group(stores.store(self.path), mode="r+")
+        root = zarr.open_group(stores.store(self.path), mode="r+")
+        for name in bad_coords(self.path):
+            group, _, coord = name.rpartition("/")
+            array_at(root, name)[...] = dict(self.layout.groups())[group][coord][1]
+        return root
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
         if not places.far(self.path):
@@ -149,6 +161,9 @@ class Recorder:
                 "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
                 "arrays": sorted(self.layout.arrays),
                 "chunk_trials": self.layout.chunk_trials,
+                COORDS: {f"{group}/{name}".lstrip("/"): checksum({"": values})
+                         for group, coords in self.layout.groups()
+                         for name, (_, values) in coords.items()},
             },
         )
         return root
@@ -206,7 +221,7 @@ class Recorder:
     @property
     def trials_done(self) -> int:
         """How many trials are on disk."""
-        done = np.asarray(array_at(self._root, schema.DONE)[:]) != NOT_DONE
+        done = written(array_at(self._root, schema.DONE)) != NOT_DONE
         return sum(self.layout.trials_in(int(chunk)) for chunk in np.flatnonzero(done))
 
     def close(self) -> None:

@@ -115,8 +115,11 @@ def going_on_with(now: Mapping[str, Any]) -> dict[str, Any]:
             "versions": now["versions"], **{k: now[k] for k in ("command",) if now.get(k)}}
 
 
-def damaged(path: Path, chunks: Sequence[int], layout: Layout) -> str:
-    """Say which chunks of a recording that was complete are computed anew."""
+def damaged(path: Path, chunks: Sequence[int], coords: Sequence[str], layout: Layout) -> str:
+    """Say what of a recording that was complete is made anew."""
+    if not chunks:
+        return (f"{path} is damaged: {', '.join(coords)} {'is' if len(coords) == 1 else 'are'} "
+                "not as written; writing anew")
     first = rows_of(layout.trials, layout.chunk_trials, chunks[0])
     more = f", and {len(chunks) - 1} more" if len(chunks) > 1 else ""
     return (f"{path} is damaged: chunk {chunks[0]} of {layout.chunks} (trials {first.start} to "

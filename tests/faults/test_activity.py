@@ -1,0 +1,89 @@
+"""Activity that becomes infinite, or no number, in the middle of a run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cortexsim import analysis, experiment
+from cortexsim.errors import RecordingError
+from cortexsim.models import load, save
+from tests.processes import Started, cortexsim
+
+from .commands import chunks_done, files
+
+#: Activity of the last area is scaled at the last step alone, so nothing follows from it.
+LOUD = """\
+name: loud
+ms_per_step: 12.5
+duration_ms: 100
+timeline: [{{show: target, at_ms: 0, until: end}}]
+interventions: [{{scale: V1, by: {by:.9g}, from_ms: 100}}]
+record: {{areas: [V1], reduce: none}}
+"""
+LARGEST = {"float32": np.finfo(np.float32).max, "float16": np.finfo(np.float16).max}
+
+
+def run(*line: str) -> list[str]:
+    return ["run", *line, "--dataset", "digits-clean", "--batch", "2", "--no-figure"]
+
+
+@pytest.fixture(scope="module")
+def loudness(tiny, tmp_path_factory) -> np.ndarray:
+    """Return, of each stimulus of a run, the largest activity that the scale acts on."""
+    found = []
+    for by in (1, 2):
+        folder = tmp_path_factory.mktemp("quiet")
+        (folder / "loud.yaml").write_text(LOUD.format(by=by))
+        made = experiment.run(folder / "loud.yaml", model=tiny, dataset="digits-clean", trials=12,
+                              batch=2, figure=False, out=folder / "out")
+        found.append(made.recording["V1/activation"].values[:, -1])
+    return np.abs(found[1] - found[0]).max(axis=(1, 2, 3))  # the drive is not scaled
+
+
+def said(work: Path, *line: str) -> str:
+    """Run a command that fails, and return what it says."""
+    place = work.parent / f"said-{len(list(work.parent.iterdir()))}"
+    place.mkdir()
+    process = Started(place, cortexsim, *line)
+    assert process.join() == 2, process.stderr
+    assert re.fullmatch(r"cortexsim: [^\n]+\n", process.stderr), process.stderr
+    return process.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", LARGEST)
+def test_beyond_the_largest_number_in_a_later_chunk(dtype, loudness, tiny, folder):
+    chunks = loudness.reshape(-1, 2).max(axis=1)
+    first = int(np.argmax(chunks > 1.001 * chunks[0]))  # louder than those before it, by a little
+    assert first and chunks[first] > 1.001 * chunks[:first].max()
+    by = LARGEST[dtype] / np.sqrt(float(chunks[first]) * float(chunks[:first].max()))
+    Path("loud.yaml").write_text(LOUD.format(by=by))
+    told = said(folder, *run("loud.yaml", "--model", str(tiny), "--trials", "12", "--dtype", dtype,
+                             "--out", "out"))
+    assert "activity of V1" in told and "at step 8" in told
+    assert ("infinite or not a number" if dtype == "float32" else "float16") in told
+    assert chunks_done(Path()) == first  # what came before is kept
+    with pytest.raises(RecordingError, match="is incomplete"):
+        analysis.open("out")
+    before = dict(files(Path("out")))
+    again = said(folder, "run", "--resume", "out", "--no-figure")
+    assert again == told and chunks_done(Path()) == first
+    assert dict(files(Path("out"))).keys() == before.keys()
+
+
+def test_a_weight_that_is_no_number(tiny, folder):
+    """Nothing is recorded: it is so from the first step on."""
+    loaded = load(tiny)
+    weights = loaded.network.state_dict()
+    name = next(name for name in weights if "V1>V2" in name or "V2" in name)
+    weights[name].view(-1)[0] = torch.nan
+    loaded.network.load_state_dict(weights)
+    save(Path("broken"), loaded.network, loaded.card)
+    told = said(folder, *run("short.yaml", "--model", "broken", "--trials", "4", "--out", "out"))
+    assert re.search(r"activity of \w+ is infinite or not a number at step \d \(condition", told)
+    assert not Path("out").exists()
