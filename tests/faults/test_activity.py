@@ -59,9 +59,9 @@ def said(work: Path, *line: str) -> str:
 @pytest.mark.parametrize("dtype", LARGEST)
 def test_beyond_the_largest_number_in_a_later_chunk(dtype, loudness, tiny, folder):
     chunks = loudness.reshape(-1, 2).max(axis=1)
-    first = int(np.argmax(chunks > 1.001 * chunks[0]))  # louder than those before it, by a little
-    assert first and chunks[first] > 1.001 * chunks[:first].max()
-    by = LARGEST[dtype] / np.sqrt(float(chunks[first]) * float(chunks[:first].max()))
+    first = int(chunks.argmax())
+    assert first and chunks[first] > 1.2 * chunks[:first].max()
+    by = 1.02 * float(LARGEST[dtype]) / float(chunks[first])
     Path("loud.yaml").write_text(LOUD.format(by=by))
     told = said(folder, *run("loud.yaml", "--model", str(tiny), "--trials", "12", "--dtype", dtype,
                              "--out", "out"))
@@ -80,10 +80,10 @@ def test_a_weight_that_is_no_number(tiny, folder):
     """Nothing is recorded: it is so from the first step on."""
     loaded = load(tiny)
     weights = loaded.network.state_dict()
-    name = next(name for name in weights if "V1>V2" in name or "V2" in name)
+    name = next(name for name in weights if "V1>V2" in name)
     weights[name].view(-1)[0] = torch.nan
     loaded.network.load_state_dict(weights)
     save(Path("broken"), loaded.network, loaded.card)
     told = said(folder, *run("short.yaml", "--model", "broken", "--trials", "4", "--out", "out"))
-    assert re.search(r"activity of \w+ is infinite or not a number at step \d \(condition", told)
+    assert "activity of V2 is infinite or not a number at step 1 (condition" in told
     assert not Path("out").exists()
