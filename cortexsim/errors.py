@@ -70,7 +70,7 @@ class ReferenceFileError(CortexSimError):
 
 
 def printable(text: str) -> str:
-    """Write what a terminal would obey, in text that comes from a file, as Python does: ``\\x1b``."""
+    r"""Write what a terminal would obey as Python does: ``\x1b``; for text from a file."""
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import xarray as xr
 
-from . import analysis, checksums, devices, files, resources
+from . import analysis, checksums, devices, files, provenance, resources
 from .errors import Interrupted, ProtocolError, RecordingError, SimulationError
 from .images import load_images
 from .models import checkpoint
@@ -342,23 +342,32 @@ def _cluster(workers: int | None, scheduler: str | None, data_root: Path | None,
 
 def _check_made_by_run(path: Path) -> None:
     """Refuse a recording whose attributes do not say all that it was made of."""
-    if EXPERIMENT not in resuming.read(path) or path.name != RECORDING:
+    begun = resuming.read(path)
+    if begun["format"] == 1:
+        raise RecordingError(f"{path} is a recording of format 1, which does not say enough to be "
+                             "computed again; it can be read as ever, as by cortexsim report")
+    if EXPERIMENT not in begun or path.name != RECORDING:
         raise RecordingError(f"{path} was begun in Python: go on with it there, with "
                              f"simulate(..., out={str(path)!r}, resume=True)")
 
 
 def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
     """Make the tables and the figure that are not there yet."""
-    picture = folder / f"{FIGURE}.png"
+    picture, made = folder / f"{FIGURE}.png", []
+    command = str(recording.attrs.get("command", ""))
     try:
         tables = analysis.tables(recording)
         for name, table in tables.frames.items():
             if not (folder / f"{name}.csv").exists():
                 files.write(folder / f"{name}.csv", table.to_csv(index=False), "the table")
+                made.append(f"{name}.csv")
         if figure and not picture.exists():
             drawn = analysis.figure(recording)
-            analysis.save(drawn, folder / f"{FIGURE}.pdf")
-            analysis.save(drawn, picture)
+            made += [analysis.save(drawn, folder / f"{FIGURE}.{kind}", command=command).name
+                     for kind in ("pdf", "png")]
+        if made:
+            provenance.beside(folder, made, provenance.origin(
+                command, recording=provenance.recorded(recording.attrs)))
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
                           f"are not. Go on with: cortexsim run --resume {folder}") from None

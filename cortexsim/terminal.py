@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from . import job
 from .errors import CortexSimError, Interrupted
 
 WRONG_INPUT = 2
@@ -63,20 +64,23 @@ class Program(click.Group):
                 warnings.showwarning = _note
                 return super().invoke(ctx)
         except CortexSimError as problem:
-            click.echo(f"cortexsim: {problem}", err=True)
+            if not getattr(problem, "told", False):  # by another process of the job
+                click.echo(f"cortexsim: {problem}", err=True)
             ctx.exit(STOPPED + (problem.signal or self.stopped_by)
                      if isinstance(problem, Interrupted) else WRONG_INPUT)
         except click.UsageError as problem:
             about = problem.ctx or ctx
             more = f" (options: {about.command_path} --help)"
-            click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
+            if job.speaks():
+                click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
             ctx.exit(WRONG_INPUT)
         except OSError as problem:
             if problem.errno == errno.EPIPE:
                 raise  # whoever read our output has left, which click knows how to end
             # a file nobody may read, a name too long: the system says it well enough
             place = f"{problem.filename}: " if problem.filename else ""
-            click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
+            if not getattr(problem, "told", False):
+                click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
             ctx.exit(WRONG_INPUT)
         except KeyboardInterrupt:
             click.echo("cortexsim: stopped; no file is left half-written. To do it again, give the "
@@ -148,9 +152,9 @@ def flag(name: str) -> str:
     return "--" + {"graph_name": "graph", "input_mode": "input"}.get(name, name).replace("_", "-")
 
 
-def command() -> str:
-    """Return the command line that runs now."""
-    return shlex.join(["cortexsim", *sys.argv[1:]])
+def command(program: str = "cortexsim") -> str:
+    """Return the command line that runs now, of a program or of what starts it."""
+    return f"{program} {shlex.join(sys.argv[1:])}"
 
 
 def _note(message: Warning | str, *about: Any, **more: Any) -> None:

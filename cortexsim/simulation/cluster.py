@@ -5,6 +5,7 @@ The only module that knows Dask, which is imported when workers are asked for.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -155,13 +156,14 @@ class Team:
 
     def stop(self) -> None:
         """Have no further chunk begun, and wait until no worker writes any more."""
-        from distributed import wait
+        from distributed import as_completed
 
         try:
             running = {key for keys in self._client.processing().values() for key in keys}
             under_way = [future for future in self._left if future.key in running]
             self._client.cancel([future for future in self._left if future.key not in running])
-            wait(under_way, timeout=60)
+            for _ in as_completed(under_way, loop=self._client.loop, timeout=60):
+                pass
         except Exception:
             pass  # there is no cluster any more, so nobody writes
 
@@ -192,13 +194,18 @@ def _connect(scheduler: str) -> Any:
     """Get in touch with a Dask cluster that is there."""
     from distributed import Client
 
+    address = scheduler
+    if _is_file(scheduler):
+        try:
+            address = str(json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise SimulationError(f"{scheduler} is not what a Dask scheduler writes with "
+                                  "--scheduler-file") from None
     try:
-        if _is_file(scheduler):
-            return Client(scheduler_file=scheduler, timeout=_PATIENCE, set_as_default=False)
-        return Client(scheduler, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, KeyError, TypeError) as problem:
+        return Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as problem:
         reason = str(problem).partition("\n")[0] or type(problem).__name__
-        raise SimulationError(f"the Dask scheduler {scheduler} does not answer within "
+        raise SimulationError(f"the Dask scheduler {address} does not answer within "
                               f"{_PATIENCE} s ({reason}): is it running, and is this its "
                               "address?") from None
 

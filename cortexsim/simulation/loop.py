@@ -133,6 +133,7 @@ def simulate(
     run = _Run(plan, attrs, out, f"runs/{protocol.name}", cluster)
     try:
         if begun is not None and not run.go_on(begun):
+            assert out is not None
             return stores.opened(places.place(out))
         run.record(progress)
     except KeyboardInterrupt:
