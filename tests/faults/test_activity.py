@@ -31,7 +31,7 @@ record: {{areas: [V1], reduce: none}}
 
 
 def run(*line: str) -> list[str]:
-    return ["run", *line, "--dataset", "digits-clean", "--batch", "2", "--no-figure"]
+    return ["run", "--dataset", "digits-clean", "--batch", "2", "--no-figure", *line]
 
 
 @pytest.fixture(scope="module")
