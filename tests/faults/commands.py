@@ -106,6 +106,10 @@ def _run_goes_on(story: Path) -> list[str]:
     return ["run", "--resume", "out"] if begun else RUN
 
 
+#: What a run leaves beside its recording.
+_BESIDE = {"accuracy.csv", "responses.csv", "figure.pdf", "figure.png", "provenance.json"}
+
+
 def recording_there(story: Path) -> str:
     """Say how far a run is; what opens must be whole."""
     out = story / "out"
@@ -128,7 +132,7 @@ def recording_there(story: Path) -> str:
             return "a store being laid out"
         return f"{len(list((store / 'done/c').glob('*[0-9]')))} chunks"
     left = {path.name for path in out.iterdir()}
-    missing = {"accuracy.csv", "responses.csv", "figure.pdf", "figure.png", "provenance.json"} - left
+    missing = _BESIDE - left
     return f"whole, without {', '.join(sorted(missing))}" if missing else "whole"
 
 
