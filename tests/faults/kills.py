@@ -131,7 +131,8 @@ def some(changes: int, count: int) -> list[int]:
     """Choose among changes: the first and the last ones, and others in between."""
     ends = {*range(1, 6), *range(changes - 5, changes + 1)} & set(range(1, changes + 1))
     others = sorted(set(range(1, changes + 1)) - ends)
-    return sorted([*ends, *random.Random(0).sample(others, min(len(others), count - len(ends)))])
+    count = max(0, min(len(others), count - len(ends)))
+    return sorted([*ends, *random.Random(0).sample(others, count)])
 
 
 def compared(left: dict[str, bytes], found: dict[str, bytes]) -> list[str]:
