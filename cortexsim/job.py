@@ -59,7 +59,8 @@ def running() -> Iterator[Processes]:
     """Work as one of the processes that torchrun started, or alone.
 
     What ends all of them alike is told once: an error has then an attribute ``told``. SIGTERM,
-    by which torchrun ends those that are left when one of them fails, is as Ctrl-C.
+    by which torchrun ends those that are left when one of them fails, is as Ctrl-C, and as
+    often as it comes: from the terminal, and from torchrun once more.
 
     Raises
     ------
@@ -71,7 +72,9 @@ def running() -> Iterator[Processes]:
         yield mine
         return
     _begin(mine)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         with warnings.catch_warnings():
             if not mine.first:

@@ -82,11 +82,16 @@ class Program(click.Group):
             if not getattr(problem, "told", False):
                 click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
             ctx.exit(WRONG_INPUT)
+        except (MemoryError, RuntimeError) as problem:
+            if not _out_of_memory(problem):
+                raise
+            click.echo("cortexsim: there is not enough memory; end other programs, or ask for less "
+                       "(see --help). No file is left half-written", err=True)
+            ctx.exit(WRONG_INPUT)
         except KeyboardInterrupt:
             click.echo("cortexsim: stopped; no file is left half-written. To do it again, give the "
                        "same command", err=True)
             ctx.exit(STOPPED + self.stopped_by)
-
 
     def resolve_command(self, ctx: click.Context, args: list[str],
                         ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -94,6 +99,14 @@ class Program(click.Group):
         name, command, rest = super().resolve_command(ctx, args)
         job.check_command(name)
         return name, command, rest
+
+
+def _out_of_memory(problem: BaseException) -> bool:
+    if isinstance(problem, MemoryError) or "torch" not in sys.modules:
+        return isinstance(problem, MemoryError)
+    from . import devices  # imports torch
+
+    return devices.out_of_memory(problem)
 
 
 class Whole(click.IntRange):
@@ -136,8 +149,9 @@ def auto(ctx: click.Context, parameter: click.Parameter, value: str) -> int | No
     return int(value)
 
 
-def leave_out(ctx: click.Context, what: str, allowed: Collection[str]) -> None:
-    """Refuse options beside ``--resume`` that would change what it goes on with.
+def leave_out(ctx: click.Context, what: str, allowed: Collection[str],
+              does: str = "--resume goes on with") -> None:
+    """Refuse options beside ``--resume``, or another, that would change what it goes on with.
 
     Raises
     ------
@@ -147,7 +161,7 @@ def leave_out(ctx: click.Context, what: str, allowed: Collection[str]) -> None:
     given = [name for name in ctx.params if name not in ("resumed", *allowed)
              and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
     if given:
-        raise CortexSimError(f"--resume goes on with a {what}, as it was started: leave out "
+        raise CortexSimError(f"{does} a {what}, as it was started: leave out "
                              f"{', '.join(map(_word, given))}")
 
 
