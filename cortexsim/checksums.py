@@ -63,7 +63,7 @@ def bad_chunks(path: Path) -> list[int]:
     attrs: dict[str, Any] = dict(done.attrs)
     arrays = {name: array_at(root, name) for name in attrs["arrays"]}
     trials, per_chunk = arrays[schema.SCORES].shape[0], attrs["chunk_trials"]
-    written = np.asarray(done[:]).tolist()
+    written = entries(done)
     return [
         chunk for chunk, code in enumerate(written)
         if code == NOT_DONE or code != _read(path, arrays, rows_of(trials, per_chunk, chunk))
@@ -78,6 +78,21 @@ def _read(path: Path, arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int
         return checksum(dict(zip(arrays, values, strict=True)), orders)
     except UNREADABLE:
         return None
+
+
+def entries(done: zarr.Array[Any]) -> list[int]:
+    """Return the checksum that stands in ``done`` for each chunk, NOT_DONE if it is unreadable."""
+    try:
+        return list(map(int, np.asarray(done[:]).tolist()))
+    except UNREADABLE:
+        return [_entry(done, chunk) for chunk in range(done.shape[0])]
+
+
+def _entry(done: zarr.Array[Any], chunk: int) -> int:
+    try:
+        return int(np.asarray(done[chunk]))
+    except UNREADABLE:
+        return NOT_DONE
 
 
 def rows_of(trials: int, chunk_trials: int, chunk: int) -> slice:

@@ -41,7 +41,9 @@ def check_files(tree: xr.DataTree, path: Path) -> None:
         raise RecordingError(f"{path}/{lost[0]} is missing{more}: {_repair(path, tree)}")
     if places.far(path):
         return  # what was never written is not listed either, and reading 'done' takes long
-    unwritten = np.flatnonzero(done.values == checksums.NOT_DONE).tolist()
+    entries = checksums.entries(
+        checksums.array_at(zarr.open_group(stores.store(path), mode="r"), schema.DONE))
+    unwritten = [chunk for chunk, code in enumerate(entries) if code == checksums.NOT_DONE]
     if unwritten:
         where = _chunk(unwritten[0], count, trials, per_chunk)
         raise RecordingError(f"{path} is damaged: {where} was never written: "

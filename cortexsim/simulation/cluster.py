@@ -68,6 +68,11 @@ class Cluster:
             raise SimulationError(f"there is no scheduler's file {self.scheduler}; give that, or "
                                   "an address such as tcp://host:8786")
 
+    @property
+    def here(self) -> bool:
+        """Whether its workers are on this machine."""
+        return self.scheduler is None
+
     @contextmanager
     def gather(self, most: int) -> Iterator[Team]:
         """Start workers, or get in touch with those that are there; let go of them at the end.

@@ -12,8 +12,9 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from .. import checksums
+from .blank import objects_of
 from .layout import Layout
-from .recorder import METADATA, laid_out_objects
+from .recorder import METADATA
 
 #: What metadata have to agree in; versions of zarr write the rest each in their own way.
 _MEANING = ("node_type", "shape", "data_type", "dimension_names", "attributes")
@@ -35,7 +36,7 @@ def lost_parts(path: Path, layout: Layout) -> dict[str, bytes]:
         By its path in the store, what belongs there; without the root's metadata, which hold
         the attributes.
     """
-    whole = laid_out_objects(layout)
+    whole = objects_of(layout)
     return {name: data for name, data in whole.items()
             if name != METADATA and not _is_there(path / name, name, whole)}
 
