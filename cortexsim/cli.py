@@ -216,9 +216,8 @@ def _train(mine: Processes, resumed: Path | None, out: Path | None,
     graph = choices.describe_graph(dataset, options, settings.init)
     # a folder with a name is made, or refused, by the training, which claims it
     make = out is None and mine.first
-    with (files.taken(None, "runs/train", claim=False) if make else nullcontext(out)) as folder:
-        if out is None:
-            folder = Path(mine.said(str(folder)))
+    with (files.taken(None, "runs/train", claim=False) if make else nullcontext(out)) as made:
+        folder = out or Path(mine.said(str(made)))
         with _resumable(folder, mine):
             return training.train(graph, settings, folder, command=terminal.command(mine.program),
                                   **more)

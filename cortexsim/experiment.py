@@ -178,30 +178,34 @@ def _cluster(workers: int | None, scheduler: str | None, data_root: Path | None,
 
 
 def _whole(path: Path) -> bool:
-    """Whether nothing of a complete recording is lost, and all chunks are as they were written."""
+    """Whether nothing of a complete recording is lost, and all is as it was written."""
     try:
         analysis.open(path).close()
     except RecordingError:
         return False
-    return not checksums.bad_chunks(path)
+    return checksums.is_whole(path)
 
 
 def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
     """Make the tables and the figure that are not there yet."""
-    picture, made = folder / f"{FIGURE}.png", []
+    picture, made = folder / f"{FIGURE}.png", False
     command = str(recording.attrs.get("command", ""))
     try:
         tables = analysis.tables(recording)
         for name, table in tables.frames.items():
             if not (folder / f"{name}.csv").exists():
                 files.write(folder / f"{name}.csv", table.to_csv(index=False), "the table")
-                made.append(f"{name}.csv")
+                made = True
         if figure and not picture.exists():
             drawn = analysis.figure(recording)
-            made += [analysis.save(drawn, folder / f"{FIGURE}.{kind}", command=command).name
-                     for kind in ("pdf", "png")]
-        if made:
-            provenance.beside(folder, made, provenance.origin(
+            for kind in ("pdf", "png"):
+                analysis.save(drawn, folder / f"{FIGURE}.{kind}", command=command)
+            made = True
+        # a kill may have come between them and this
+        if made or not (folder / provenance.FILE).exists():
+            known = [f"{name}.csv" for name in tables.frames]
+            known += [f"{FIGURE}.{kind}" for kind in ("pdf", "png") if picture.exists()]
+            provenance.beside(folder, known, provenance.origin(
                 command, recording=provenance.recorded(recording.attrs)))
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "

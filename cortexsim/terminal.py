@@ -82,10 +82,24 @@ class Program(click.Group):
             if not getattr(problem, "told", False):
                 click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
             ctx.exit(WRONG_INPUT)
+        except (MemoryError, RuntimeError) as problem:
+            if not _out_of_memory(problem):
+                raise
+            click.echo("cortexsim: there is not enough memory; end other programs, or ask for less "
+                       "(see --help). No file is left half-written", err=True)
+            ctx.exit(WRONG_INPUT)
         except KeyboardInterrupt:
             click.echo("cortexsim: stopped; no file is left half-written. To do it again, give the "
                        "same command", err=True)
             ctx.exit(STOPPED + self.stopped_by)
+
+
+def _out_of_memory(problem: BaseException) -> bool:
+    if isinstance(problem, MemoryError) or "torch" not in sys.modules:
+        return isinstance(problem, MemoryError)
+    from . import devices  # imports torch
+
+    return devices.out_of_memory(problem)
 
 
 class Whole(click.IntRange):

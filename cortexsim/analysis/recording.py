@@ -59,7 +59,8 @@ def open(path: str | Path) -> xr.DataTree:
             # of a store whose run ended while it was laid out; the check below says so
             warnings.filterwarnings("ignore", message="Failed to open Zarr store")
             tree = stores.opened(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
+        damage.check_coords(path)
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({reason})") from None
     try:

@@ -14,7 +14,7 @@ from zarr.codecs import TransposeCodec
 from zarr.storage import MemoryStore
 
 from .. import schema
-from ..checksums import NOT_DONE
+from ..checksums import COORDS, NOT_DONE, checksum
 from .layout import Coords, Layout
 
 #: Zarr's word on what the layout needs and xarray reads: nothing for a user to act on.
@@ -58,6 +58,8 @@ def make(store: str | Store, layout: Layout, attrs: Mapping[str, Any]) -> zarr.G
             "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
             "arrays": sorted(layout.arrays),
             "chunk_trials": layout.chunk_trials,
+            COORDS: {f"{group}/{name}".lstrip("/"): checksum({"": values})
+                     for group, coords in layout.groups() for name, (_, values) in coords.items()},
         },
     )
     return root

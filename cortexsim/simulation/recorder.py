@@ -17,7 +17,7 @@ from zarr.abc.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from .. import files, places, schema, stores
-from ..checksums import NOT_DONE, array_at, checksum, entries, rows_of
+from ..checksums import NOT_DONE, array_at, checksum, rows_of, written
 from ..errors import RecordingError, SimulationError
 from .blank import known_warnings, make
 from .layout import Layout
@@ -26,6 +26,8 @@ COMPLETE, RESUMED = "complete", "resumed"
 METADATA = "zarr.json"
 #: The largest number of float16.
 LARGEST = float(np.finfo(np.float16).max)
+_HALF = f"{LARGEST:g}, the largest number of float16: record in float32 (--dtype float32)"
+_SQUARE = "1e19, whose square is no number of float32, so it has no norm: a gain below 1 may help"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -180,8 +182,8 @@ class Recorder:
     @property
     def trials_done(self) -> int:
         """How many trials are on disk."""
-        done = entries(array_at(self._root, schema.DONE))
-        return sum(self.layout.trials_in(k) for k, code in enumerate(done) if code != NOT_DONE)
+        done = written(array_at(self._root, schema.DONE)) != NOT_DONE
+        return sum(self.layout.trials_in(int(chunk)) for chunk in np.flatnonzero(done))
 
     def close(self) -> None:
         """Let go of the store, so that another process can go on with it."""
@@ -211,7 +213,7 @@ def laid_out(path: Path) -> bool:
 
 
 def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse activity that float16 cannot hold.
+    """Refuse activity that cannot be held: in float16, or, squared, in float32.
 
     Parameters
     ----------
@@ -225,24 +227,21 @@ def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
     SimulationError
         Naming the first step, and an area.
     """
-    if layout.record.dtype != "float16":
-        return
-    beyond: list[tuple[int, str]] = []
+    beyond: list[tuple[int, str, str]] = []
     for area in layout.areas:
-        path = f"{area.name}/{schema.ACTIVATION}"
-        if path not in values:
+        rms, path = values[f"{area.name}/{schema.RMS}"], f"{area.name}/{schema.ACTIVATION}"
+        beyond += [(layout.indices[place], area.name, _SQUARE)
+                   for place in np.flatnonzero(np.isinf(rms).any(axis=0)).tolist()]
+        if layout.record.dtype != "float16" or path not in values:
             continue
         # no unit is beyond the norm of all, which is at hand: most often nothing is searched
-        norm = values[f"{area.name}/{schema.RMS}"] * np.sqrt(np.prod(area.shape))
-        beyond += [(layout.indices[place], area.name)
+        norm = rms * np.sqrt(np.prod(area.shape))
+        beyond += [(layout.indices[place], area.name, _HALF)
                    for trial, place in np.argwhere(norm > LARGEST).tolist()
                    if np.isinf(values[path][trial, place]).any()]
     if beyond:
-        step, name = min(beyond)
-        raise SimulationError(
-            f"activity of {name} at step {step} is beyond {LARGEST:g}, the largest number of "
-            "float16: record in float32 (--dtype float32)"
-        )
+        step, name, what = min(beyond)
+        raise SimulationError(f"activity of {name} at step {step} is beyond {what}")
 
 
 def check_space(path: Path, needed: int) -> None:

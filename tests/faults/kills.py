@@ -24,7 +24,9 @@ from tests.processes import Started, cortexsim
 processes.preload("scipy.stats", "sklearn.linear_model", "matplotlib.backends.backend_agg",
                   "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
                   "cortexsim.analysis.figures.compose", "cortexsim.analysis.report.build",
-                  "tests.faults.kills")
+                  "cortexsim.analysis.report.sections", "cortexsim.analysis.report.science",
+                  "cortexsim.analysis.export", "h5py", "dask.array", "rsatoolbox",
+                  "scipy.fftpack", "PIL.JpegImagePlugin", "tests.faults.kills")
 #: In a row before a story is left to come to its end, at most.
 IN_A_ROW = 4
 _CHANGES = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate")
@@ -129,7 +131,8 @@ def some(changes: int, count: int) -> list[int]:
     """Choose among changes: the first and the last ones, and others in between."""
     ends = {*range(1, 6), *range(changes - 5, changes + 1)} & set(range(1, changes + 1))
     others = sorted(set(range(1, changes + 1)) - ends)
-    return sorted([*ends, *random.Random(0).sample(others, min(len(others), count - len(ends)))])
+    count = max(0, min(len(others), count - len(ends)))
+    return sorted([*ends, *random.Random(0).sample(others, count)])
 
 
 def compared(left: dict[str, bytes], found: dict[str, bytes]) -> list[str]:
@@ -167,9 +170,9 @@ def _story(command: Command, made: Path, place: Path) -> Path:
 
 
 def started(story: Path, line: list[str], function: Callable[..., object] = cortexsim,
-              *arguments: object) -> Started:
-    """Start a command in a story's folder; what it says goes beside it."""
-    place = _beside(story)
+              *arguments: object, place: Path | None = None) -> Started:
+    """Start a command in a story's folder; what it says goes beside it, or to a place."""
+    place = place or _beside(story)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     with contextlib.chdir(story):

@@ -152,6 +152,8 @@ def _attempt(title: str, make: Callable[[], Part]) -> tuple[Part | None, str]:
         return make(), ""
     except CortexSimError as problem:
         return None, _sentence(str(problem))
+    except MemoryError:
+        raise  # there is none for the others either
     except Exception as problem:  # one part's defect must not take the others with it
         about = f"{type(problem).__name__}: {problem}"
         warnings.warn(f"the report's section '{title}' could not be made ({about})", stacklevel=2)
