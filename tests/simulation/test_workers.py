@@ -171,6 +171,7 @@ def test_what_fails_at_once_leaves_nothing_behind(folder, tiny, scheduler, monke
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+@pytest.mark.slow
 def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkeypatch):
     result, seen = cluster.Team._result, []
 
@@ -190,6 +191,7 @@ def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkey
     same(Path("x/recording.zarr"), alone)
 
 
+@pytest.mark.slow
 def test_a_defect_of_a_worker_keeps_its_traceback(folder, tiny, scheduler, monkeypatch):
     stop_at(monkeypatch, 0, ZeroDivisionError("a defect"))
     with pytest.raises(ZeroDivisionError, match="a defect"):
@@ -275,6 +277,7 @@ def test_a_gpu_that_only_workers_have(folder, tiny, here, monkeypatch):
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+@pytest.mark.slow
 def test_into_an_object_store(folder, tiny, here, alone):
     pytest.importorskip("upath")
     here()
@@ -284,6 +287,7 @@ def test_into_an_object_store(folder, tiny, here, alone):
             np.testing.assert_array_equal(made.recording[path].values, tree[path].values)
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_other_images(folder, tiny, here):
     def other(store):
         plan = experiment.plan_at(store)
