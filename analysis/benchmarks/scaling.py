@@ -340,8 +340,9 @@ def main() -> None:
         return
     results = common.begin(options)
     results["threads"] = torch.get_num_threads()
-    results |= {"cost": cost(options.rounds), "storage": storage(),
-                "writing": writing(options.rounds), "memory": memory(),
+    # memory first: a process that is started counts the peak of the one that starts it as its own
+    results |= {"memory": memory(), "cost": cost(options.rounds), "storage": storage(),
+                "writing": writing(options.rounds),
                 "feeding": feeding(options.rounds), "starting": starting(options.rounds),
                 "experiment": experiment()}
     common.finish(options, results)
