@@ -53,7 +53,7 @@ def compare(run: Path, condition: str | None, seed: int, out: Path | None,
             of = {"condition": condition} if kind in ("latencies", "it") and condition else {}
             found = analysis.compare(recording, kind, source, seed=seed, **of)
             folder = out or analysis.recording.place(run).parent
-            written = found.write(folder)
+            written = found.write(folder, terminal.command())
             click.echo(f"{found}\n")
             click.echo(f"figure     {written[0]}\n")
 
@@ -79,7 +79,8 @@ def report(run: Path, out: Path | None, seed: int, it: Path | None,
     """
     from .analysis import report as reports
 
-    path = reports.write(run, out, root=data_root, it=it, seed=seed, progress=True)
+    path = reports.write(run, out, root=data_root, it=it, seed=seed, progress=True,
+                         command=terminal.command())
     click.echo(f"report     {path}")
 
 
@@ -131,5 +132,5 @@ def export(run: Path, to: str, out: Path | None, areas: tuple[str, ...] | None, 
 
     written = exporting.export(run, to, out, areas=areas, condition=condition,
                                window_ms=window_ms, stimuli=stimuli, seed=seed, pool=pool,
-                               units=units, gzip=gzip)
+                               units=units, gzip=gzip, command=terminal.command())
     click.echo(f"{to:10s} {written}")

@@ -93,3 +93,12 @@ def processor(on: torch.device) -> str:
     if on.type == "cuda":
         return str(torch.cuda.get_device_name(on))
     return machine.processor()
+
+
+def out_of_memory(problem: BaseException) -> bool:
+    """Say whether an error means that memory was asked for that is not there."""
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
+    # torch has no class of its own for main memory
+    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+    return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)

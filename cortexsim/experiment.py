@@ -14,7 +14,7 @@ from typing import Any
 
 import xarray as xr
 
-from . import analysis, checksums, devices, files, resources
+from . import analysis, checksums, devices, files, provenance, resources
 from .errors import Interrupted, ProtocolError, RecordingError, SimulationError
 from .images import load_images
 from .models import checkpoint
@@ -29,10 +29,12 @@ from .simulation import (
     simulate,
 )
 from .simulation import resume as resuming
+from .simulation import verify as verification
 from .simulation.again import plan_again
 from .simulation.checks import readout_instead
 from .simulation.plan import Plan
 from .simulation.recorder import COMPLETE
+from .simulation.verify import Verification
 from .stimuli import datasets
 from .stimuli.lookup import find_protocol
 from .stimuli.protocol import Protocol
@@ -284,13 +286,46 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
         now.
     """
     cluster = _cluster(workers, scheduler, data_root, device)
-    path = _made_by_run(folder)
-    with files.Claim(path.parent):
-        if resuming.read(path)[COMPLETE] and not checksums.bad_chunks(path):
+    path = resuming.store(folder)
+    whole_run = path.name == RECORDING
+    with files.Claim(path.parent if whole_run else path):
+        if whole_run and resuming.read(path)[COMPLETE] and _whole(path):
             return _finish(path.parent, analysis.open(path), figure)
+        _check_made_by_run(path)
         experiment = rebuild(path, data_root=data_root, device=device)
         recording = experiment.simulate(path, resume=True, cluster=cluster, command=command)
         return _finish(path.parent, recording, figure)
+
+
+def verify(folder: str | Path, *, seed: int = 0, chunks: int = 3, data_root: Path | None = None,
+           device: str | None = None) -> Verification:
+    """Compute some chunks of a finished run once more, and compare them with its recording.
+
+    On the same kind of processor and version of torch numbers have to be the same; on others
+    they may differ by rounding. Nothing is changed.
+
+    Parameters
+    ----------
+    folder
+        The run's folder, or the recording in it.
+    seed, chunks
+        How many chunks, drawn with which seed.
+    data_root, device
+        As in :func:`resume`.
+
+    Raises
+    ------
+    CortexSimError
+        If the run is not complete, or cannot be computed with what is there now.
+    """
+    path = resuming.store(folder)
+    _check_made_by_run(path)
+    begun = resuming.read(path)
+    if not begun[COMPLETE]:
+        raise RecordingError(f"{path} is incomplete, and nothing to verify: go on with: "
+                             f"{files.going_on(path, begun)}")
+    plan = rebuild(path, data_root=data_root, device=device).plan_again(path)
+    return verification.verify(plan, path, begun, chunks=chunks, seed=seed)
 
 
 def rebuild(path: Path, *, data_root: Path | None = None,
@@ -325,7 +360,8 @@ def rebuild(path: Path, *, data_root: Path | None = None,
 
 def plan_at(place: str, data_root: Path | None = None, device: str | None = None) -> Plan:
     """Plan the run of the recording at a place once more: all that a worker is told."""
-    path = _made_by_run(place)
+    path = resuming.store(place)
+    _check_made_by_run(path)
     return rebuild(path, data_root=data_root, device=device).plan_again(path)
 
 
@@ -337,27 +373,47 @@ def _cluster(workers: int | None, scheduler: str | None, data_root: Path | None,
     return Cluster(workers, scheduler, partial(plan_at, data_root=root, device=device))
 
 
-def _made_by_run(folder: str | Path) -> Path:
-    """Return the recording in the folder of a run, or the folder where it is one itself."""
-    path = resuming.store(folder)
-    if EXPERIMENT not in resuming.read(path) or path.name != RECORDING:
+def _check_made_by_run(path: Path) -> None:
+    """Refuse a recording whose attributes do not say all that it was made of."""
+    begun = resuming.read(path)
+    if begun["format"] == 1:
+        raise RecordingError(f"{path} is a recording of format 1, which does not say enough to be "
+                             "computed again; it can be read as ever, as by cortexsim report")
+    if EXPERIMENT not in begun or path.name != RECORDING:
         raise RecordingError(f"{path} was begun in Python: go on with it there, with "
                              f"simulate(..., out={str(path)!r}, resume=True)")
-    return path
+
+
+def _whole(path: Path) -> bool:
+    """Whether nothing of a complete recording is lost, and all is as it was written."""
+    try:
+        analysis.open(path).close()
+    except RecordingError:
+        return False
+    return checksums.is_whole(path)
 
 
 def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
     """Make the tables and the figure that are not there yet."""
-    picture = folder / f"{FIGURE}.png"
+    picture, made = folder / f"{FIGURE}.png", False
+    command = str(recording.attrs.get("command", ""))
     try:
         tables = analysis.tables(recording)
         for name, table in tables.frames.items():
             if not (folder / f"{name}.csv").exists():
                 files.write(folder / f"{name}.csv", table.to_csv(index=False), "the table")
+                made = True
         if figure and not picture.exists():
             drawn = analysis.figure(recording)
-            analysis.save(drawn, folder / f"{FIGURE}.pdf")
-            analysis.save(drawn, picture)
+            for kind in ("pdf", "png"):
+                analysis.save(drawn, folder / f"{FIGURE}.{kind}", command=command)
+            made = True
+        # a kill may have come between them and this
+        if made or not (folder / provenance.FILE).exists():
+            known = [f"{name}.csv" for name in tables.frames]
+            known += [f"{FIGURE}.{kind}" for kind in ("pdf", "png") if picture.exists()]
+            provenance.beside(folder, known, provenance.origin(
+                command, recording=provenance.recorded(recording.attrs)))
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
                           f"are not. Go on with: cortexsim run --resume {folder}") from None

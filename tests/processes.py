@@ -61,9 +61,13 @@ class Started:
             assert self._process.is_alive() and time.monotonic() < deadline, self.stderr
             time.sleep(0.01)
 
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self._process.pid, number)
+
     def send(self, number: int) -> int:
         """Send a signal and return the exit status: that of a signal is negative."""
-        os.kill(self._process.pid, number)
+        self.signal(number)
         return self.join()
 
     def kill(self) -> int:

@@ -6,7 +6,7 @@ as; so its absence has to be looked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from .. import checksums, places, schema, stores
+from .. import checksums, files, places, schema, stores
 from ..errors import RecordingError
 
 
@@ -38,13 +38,16 @@ def check_files(tree: xr.DataTree, path: Path) -> None:
     lost = [where for array in _arrays(path) for where in _lost(array, size)]
     if lost:
         more = f" (and {len(lost) - 1} more like it)" if len(lost) > 1 else ""
-        raise RecordingError(f"{path}/{lost[0]} is missing{more}: run it again")
+        raise RecordingError(f"{path}/{lost[0]} is missing{more}: {_mend(tree.attrs, path)}")
     if places.far(path):
         return  # what was never written is not listed either, and reading 'done' takes long
-    unwritten = np.flatnonzero(done.values == checksums.NOT_DONE).tolist()
+    codes = checksums.written(checksums.array_at(
+        zarr.open_group(stores.store(path), mode="r"), schema.DONE))
+    unwritten = np.flatnonzero(codes == checksums.NOT_DONE).tolist()
     if unwritten:
         where = _chunk(unwritten[0], count, trials, per_chunk)
-        raise RecordingError(f"{path} is damaged: {where} was never written: run it again")
+        raise RecordingError(f"{path} is damaged: {where} was never written: "
+                             f"{_mend(tree.attrs, path)}")
 
 
 def check_values(tree: xr.DataTree, path: Path) -> None:
@@ -56,14 +59,39 @@ def check_values(tree: xr.DataTree, path: Path) -> None:
         Naming the first chunk, and how many more there are.
     """
     done = tree.dataset[schema.DONE]
+    check_coords(path)
     bad = checksums.bad_chunks(path)
     if bad:
         per_chunk = int(done.attrs["chunk_trials"])
         where = _chunk(bad[0], done.size, tree.sizes[schema.TRIAL], per_chunk)
         more = f" (nor are {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise RecordingError(
-            f"{path} is damaged: {where} is not as it was written{more}: run it again"
+            f"{path} is damaged: {where} is not as it was written{more}: "
+            f"{_mend(tree.attrs, path)}"
         )
+
+
+def check_coords(path: Path) -> None:
+    """Refuse a recording of which a coordinate does not agree with its checksum, if it has one.
+
+    Raises
+    ------
+    RecordingError
+        Naming the first one.
+    """
+    try:
+        bad = checksums.bad_coords(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+        return  # no recording: others say so
+    if bad:
+        more = f" (nor are {len(bad) - 1} more)" if len(bad) > 1 else ""
+        attrs = dict(zarr.open_group(stores.store(path), mode="r").attrs)
+        raise RecordingError(f"{path} is damaged: its coordinate {bad[0]} is not as it was written"
+                             f"{more}: {_mend(attrs, path)}")
+
+
+def _mend(attrs: Mapping[Any, Any], path: Path) -> str:
+    return f"run it again, or have only that done: {files.going_on(path, attrs)}"
 
 
 def _arrays(path: Path) -> Iterator[zarr.Array[Any]]:

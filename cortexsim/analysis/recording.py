@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .. import files, places, schema, stores
+from .. import files, formats, places, schema, stores
 from ..errors import RecordingError, unknown
 from . import damage
 from .labels import PLAIN
@@ -59,7 +59,8 @@ def open(path: str | Path) -> xr.DataTree:
             # of a store whose run ended while it was laid out; the check below says so
             warnings.filterwarnings("ignore", message="Failed to open Zarr store")
             tree = stores.opened(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
+        damage.check_coords(path)
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({reason})") from None
     try:
@@ -113,12 +114,7 @@ def _check(tree: xr.DataTree, path: Path) -> None:
     missing = [name for name in expected if name not in tree.data_vars]
     if "complete" not in tree.attrs or "format" not in tree.attrs:
         raise RecordingError(f"{path} is a Zarr store, but not a recording of CortexSim")
-    version = tree.attrs["format"]
-    if not isinstance(version, int) or version > schema.FORMAT_VERSION:
-        raise RecordingError(
-            f"{path} has recording format {version}; this CortexSim reads up to "
-            f"{schema.FORMAT_VERSION}: update it"
-        )
+    formats.check_recording(path, tree.attrs["format"])
     if not tree.attrs["complete"]:
         raise RecordingError(
             f"{path} is incomplete: its run was stopped or failed; go on with: "
@@ -127,6 +123,7 @@ def _check(tree: xr.DataTree, path: Path) -> None:
     if missing:
         raise RecordingError(f"{path} is damaged: it lacks {' and '.join(missing)}")
     damage.check_files(tree, path)
+    formats.upgrade(tree)
 
 
 def variable(node: xr.DataTree, name: str) -> xr.DataArray:

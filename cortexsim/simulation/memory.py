@@ -6,6 +6,7 @@ import gc
 
 import torch
 
+from ..devices import out_of_memory as out_of_memory
 from ..machine import available
 
 #: Stimuli in a batch unless told otherwise: on processors more bring nothing, GPUs like more.
@@ -49,13 +50,6 @@ def fitting_batch(wanted: int | None, stimuli: int, stimulus_bytes: int, activit
     return -(-stimuli // -(-stimuli // max(1, most)))
 
 
-def out_of_memory(problem: BaseException) -> bool:
-    """Say whether an error means that memory was asked for that is not there."""
-    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
-        return True
-    # torch has no class of its own for main memory
-    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
-    return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)
 
 
 def release() -> None:

@@ -20,7 +20,14 @@ from zarr.codecs import TransposeCodec
 from zarr.storage import MemoryStore
 
 from .. import files, places, schema, stores
-from ..checksums import NOT_DONE, array_at, checksum, rows_of
+from ..checksums import (
+    COORDS,
+    NOT_DONE,
+    array_at,
+    checksum,
+    rows_of,
+    written,
+)
 from ..errors import RecordingError, SimulationError
 from .layout import Coords, Layout
 
@@ -28,6 +35,8 @@ COMPLETE, RESUMED = "complete", "resumed"
 METADATA = "zarr.json"
 #: The largest number of float16.
 LARGEST = float(np.finfo(np.float16).max)
+_HALF = f"{LARGEST:g}, the largest number of float16: record in float32 (--dtype float32)"
+_SQUARE = "1e19, whose square is no number of float32, so it has no norm: a gain below 1 may help"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Zarr's word on what the layout needs and xarray reads: nothing for a user to act on.
 _KNOWN_WARNINGS = ("Consolidated metadata", "The data type .* does not have a Zarr V3 spec")
@@ -63,7 +72,6 @@ class Recorder:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
-        self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
         self._lock = None if shared else files.Claim(path, new=resumed is None)
         try:
             with _told(path, self.going_on), warnings.catch_warnings():
@@ -101,14 +109,14 @@ class Recorder:
         if not places.far(self.path):
             for rest in self.path.glob("*.partial"):
                 rest.unlink()  # of a run that was killed before it had begun
-            root = self._make(str(self.path), attrs)
+            root = make(str(self.path), self.layout, attrs)
             zarr.consolidate_metadata(str(self.path))
             self._rewrite(self._order)
             return root
         # some hundred small objects, each made by several requests: they are put together here
         objects: dict[str, Buffer] = {}
         store = MemoryStore(objects)
-        self._make(store, attrs)
+        make(store, self.layout, attrs)
         try:
             places.create(self.path / METADATA, objects[METADATA].to_bytes())
         except FileExistsError:
@@ -121,37 +129,6 @@ class Recorder:
         self._order(metadata)
         files.write(self.path / METADATA, json.dumps(metadata, indent=2))
         return zarr.open_group(stores.store(self.path), mode="r+")
-
-    def _make(self, store: str | Store, attrs: Mapping[str, Any]) -> zarr.Group:
-        root = zarr.create_group(store, attributes=dict(attrs))
-        for name, coords in self.layout.groups():
-            group = root.create_group(name) if name else root
-            # xarray's way to tell coordinates from data
-            others = [key for key, (dims, _) in coords.items() if dims != (key,)]
-            group.attrs["coordinates"] = " ".join(others)
-            _write_coords(group, coords)
-        for path, spec in self.layout.arrays.items():
-            root.create_array(
-                path,
-                shape=(self.layout.trials, *spec.shape),
-                chunks=(self.layout.chunk_trials, *spec.shape),
-                dtype=spec.dtype,
-                fill_value=spec.fill,
-                dimension_names=spec.dims,
-                filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
-                # activity hardly gets smaller, and compressing it takes longer than computing it
-                compressors=None if path.endswith(schema.ACTIVATION) else "auto",
-            )
-        root.create_array(
-            schema.DONE, shape=(self.layout.chunks,), chunks=(1,), dtype="int64",
-            fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
-            attributes={
-                "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
-                "arrays": sorted(self.layout.arrays),
-                "chunk_trials": self.layout.chunk_trials,
-            },
-        )
-        return root
 
     def write(self, chunk: int, values: Mapping[str, NDArray[Any]]) -> None:
         """Write one chunk of every array, then its entry in ``done``.
@@ -179,7 +156,19 @@ class Recorder:
                 self._arrays[path][rows] = kept[path]
 
             stores.each(self.path, put, kept)
-            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self._orders)
+            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self.layout.orders)
+
+    def put_back(self, parts: Mapping[str, bytes]) -> None:
+        """Write parts of the layout that were lost, by their path.
+
+        Raises
+        ------
+        RecordingError
+            If the disk is full or fails.
+        """
+        with _told(self.path, self.going_on):
+            for name, data in parts.items():
+                files.write(self.path / name, data)
 
     def finish(self) -> None:
         """Mark the recording complete, in one move, and let go of it.
@@ -206,7 +195,7 @@ class Recorder:
     @property
     def trials_done(self) -> int:
         """How many trials are on disk."""
-        done = np.asarray(array_at(self._root, schema.DONE)[:]) != NOT_DONE
+        done = written(array_at(self._root, schema.DONE)) != NOT_DONE
         return sum(self.layout.trials_in(int(chunk)) for chunk in np.flatnonzero(done))
 
     def close(self) -> None:
@@ -229,6 +218,51 @@ class Recorder:
         metadata["consolidated_metadata"]["metadata"] = {path: members[path] for path in ordered}
 
 
+def make(store: str | Store, layout: Layout, attrs: Mapping[str, Any]) -> zarr.Group:
+    """Make all groups, coordinates and empty arrays of a store."""
+    root = zarr.create_group(store, attributes=dict(attrs))
+    for name, coords in layout.groups():
+        group = root.create_group(name) if name else root
+        # xarray's way to tell coordinates from data
+        others = [key for key, (dims, _) in coords.items() if dims != (key,)]
+        group.attrs["coordinates"] = " ".join(others)
+        _write_coords(group, coords)
+    for path, spec in layout.arrays.items():
+        root.create_array(
+            path,
+            shape=(layout.trials, *spec.shape),
+            chunks=(layout.chunk_trials, *spec.shape),
+            dtype=spec.dtype,
+            fill_value=spec.fill,
+            dimension_names=spec.dims,
+            filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
+            # activity hardly gets smaller, and compressing it takes longer than computing it
+            compressors=None if path.endswith(schema.ACTIVATION) else "auto",
+        )
+    root.create_array(
+        schema.DONE, shape=(layout.chunks,), chunks=(1,), dtype="int64",
+        fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
+        attributes={
+            "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
+            "arrays": sorted(layout.arrays),
+            "chunk_trials": layout.chunk_trials,
+            COORDS: {f"{group}/{name}".lstrip("/"): checksum({"": values})
+                     for group, coords in layout.groups() for name, (_, values) in coords.items()},
+        },
+    )
+    return root
+
+
+def laid_out_objects(layout: Layout) -> dict[str, bytes]:
+    """Return all that a store holds once it is laid out, by path."""
+    objects: dict[str, Buffer] = {}
+    with warnings.catch_warnings():
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        make(MemoryStore(objects), layout, {})
+    return {name: item.to_bytes() for name, item in objects.items()}
+
+
 def laid_out(path: Path) -> bool:
     """Say whether a store was laid out to the end, which is when its metadata are joined."""
     metadata = json.loads((path / METADATA).read_text(encoding="utf-8"))
@@ -237,7 +271,7 @@ def laid_out(path: Path) -> bool:
 
 
 def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse activity that float16 cannot hold.
+    """Refuse activity that cannot be held: in float16, or, squared, in float32.
 
     Parameters
     ----------
@@ -251,24 +285,21 @@ def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
     SimulationError
         Naming the first step, and an area.
     """
-    if layout.record.dtype != "float16":
-        return
-    beyond: list[tuple[int, str]] = []
+    beyond: list[tuple[int, str, str]] = []
     for area in layout.areas:
-        path = f"{area.name}/{schema.ACTIVATION}"
-        if path not in values:
+        rms, path = values[f"{area.name}/{schema.RMS}"], f"{area.name}/{schema.ACTIVATION}"
+        beyond += [(layout.indices[place], area.name, _SQUARE)
+                   for place in np.flatnonzero(np.isinf(rms).any(axis=0)).tolist()]
+        if layout.record.dtype != "float16" or path not in values:
             continue
         # no unit is beyond the norm of all, which is at hand: most often nothing is searched
-        norm = values[f"{area.name}/{schema.RMS}"] * np.sqrt(np.prod(area.shape))
-        beyond += [(layout.indices[place], area.name)
+        norm = rms * np.sqrt(np.prod(area.shape))
+        beyond += [(layout.indices[place], area.name, _HALF)
                    for trial, place in np.argwhere(norm > LARGEST).tolist()
                    if np.isinf(values[path][trial, place]).any()]
     if beyond:
-        step, name = min(beyond)
-        raise SimulationError(
-            f"activity of {name} at step {step} is beyond {LARGEST:g}, the largest number of "
-            "float16: record in float32 (--dtype float32)"
-        )
+        step, name, what = min(beyond)
+        raise SimulationError(f"activity of {name} at step {step} is beyond {what}")
 
 
 def check_space(path: Path, needed: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from safetensors.torch import load_file
 
 from cortexsim import analysis
@@ -25,6 +27,7 @@ from tests.conftest import SHORT, _network
 
 #: Keys of a recording's or a checkpoint's JSON that say when, how long and by which command.
 TIMES = {"created", "command", "resumed", "seconds"}
+_DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}|D:[0-9]{14}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def _timeless(text: str) -> bytes:
             return {key: without(one) for key, one in value.items() if key not in TIMES}
         return [without(one) for one in value] if isinstance(value, list) else value
 
-    return json.dumps(without(json.loads(text))).encode()
+    return json.dumps(without(json.loads(text)), sort_keys=True).encode()
 
 
 # --- run
@@ -101,6 +104,10 @@ RUN = ["run", "short.yaml", "--model", "tiny", "--dataset", "digits-clean", "--t
 def _run_goes_on(story: Path) -> list[str]:
     begun = (story / "out/recording.zarr/zarr.json").exists()
     return ["run", "--resume", "out"] if begun else RUN
+
+
+#: What a run leaves beside its recording.
+_BESIDE = {"accuracy.csv", "responses.csv", "figure.pdf", "figure.png", "provenance.json"}
 
 
 def recording_there(story: Path) -> str:
@@ -125,7 +132,7 @@ def recording_there(story: Path) -> str:
             return "a store being laid out"
         return f"{len(list((store / 'done/c').glob('*[0-9]')))} chunks"
     left = {path.name for path in out.iterdir()}
-    missing = {"accuracy.csv", "responses.csv", "figure.pdf", "figure.png"} - left
+    missing = _BESIDE - left
     return f"whole, without {', '.join(sorted(missing))}" if missing else "whole"
 
 
@@ -143,9 +150,18 @@ def chunks_done(story: Path) -> int:
 def recording_whole(story: Path) -> dict[str, bytes]:
     """Return what a run left: chunks and tables byte for byte, attributes without times."""
     analysis.verify(story / "out")
-    # a recording knows where its network was: each story has its own
-    return {name: _timeless(path.read_text().replace(str(story), "")) if path.name == "zarr.json"
-            else path.read_bytes() for name, path in files(story / "out")}
+    found = {}
+    for name, path in files(story / "out"):
+        if path.suffix == ".json":
+            # a recording knows where its network was: each story has its own
+            found[name] = _timeless(path.read_text().replace(str(story), ""))
+        elif path.suffix == ".png":
+            with Image.open(path) as picture:
+                found[name] = picture.tobytes()
+        else:
+            found[name] = _DATE.sub(b"", path.read_bytes()) if path.suffix == ".pdf" else (
+                path.read_bytes())
+    return found
 
 
 # --- train and calibrate
@@ -158,11 +174,8 @@ TRAIN = ["train", "--dataset", "digits-clean", "--holdout", "1333", "--batch-siz
 
 
 def _train_goes_on(story: Path) -> list[str]:
-    card = story / "out" / checkpoint.CARD
-    if not card.exists():
-        return TRAIN
-    done = "position" not in json.loads(card.read_text())
-    return [] if done else ["train", "--resume", "out"]
+    begun = (story / "out" / checkpoint.CARD).exists()
+    return ["train", "--resume", "out"] if begun else TRAIN
 
 
 def network_there(story: Path) -> str:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ FORMATS = {
 def export(run: str | Path, to: str, out: str | Path | None = None, *,
            areas: Sequence[str] | None = None, condition: rec.Condition | None = ALL,
            window_ms: tuple[float, float] | None = None, stimuli: int | None = None,
-           seed: int = 0, pool: bool = False, units: bool = False, gzip: bool = False) -> Path:
+           seed: int = 0, pool: bool = False, units: bool = False, gzip: bool = False,
+           command: str = "") -> Path:
     """Write a recording, or a part of it, for another program.
 
     Memory stays bounded whatever the recording's size, but for rsatoolbox, which holds a
@@ -53,6 +55,8 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
         As in :func:`choose`.
     units, gzip
         For ``csv`` alone: see :func:`cortexsim.analysis.export.tables.write`.
+    command
+        The command that does this, if one does.
 
     Returns
     -------
@@ -80,6 +84,7 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
     with rec.open(path) as recording:
         chosen = choose(recording, areas=areas, condition=condition, window_ms=window_ms,
                         stimuli=stimuli, seed=seed, pool=pool)
+        chosen = replace(chosen, command=command)
         write: Callable[..., Any] = import_module(f".{module}", __name__).write
         with _whole(target) as partial:
             if to == "csv":
