@@ -2,7 +2,8 @@
 
     python analysis/benchmarks/scaling_plan.py [--results FILE] [--page FILE]
 
-Reads what scaling.py wrote, and puts each table into the page between the lines that name it.
+Reads what scaling.py and workers.py wrote, and puts each table into the page between the lines
+that name it.
 What is assumed, and not measured, stands in ASSUMED, and goes into the page as a table, too.
 """
 
@@ -206,10 +207,20 @@ def plan(found: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def workers(found: dict[str, Any]) -> dict[str, str]:
+    """Return the table of runs on several workers: ratios, with their range."""
+    rows = [[what, *(f"{ratio:.2f}" for ratio in ratios)] for what, ratios in found.items()
+            if isinstance(ratios, list)]
+    said = (f"{found['network']}, {found['protocol']}, {found['trials']:,d} trials, "
+            f"{found['hardware']}, {found['rounds']} rounds:\n\n")
+    return {"workers": said + table(["times as fast", "median", "lowest", "highest"], rows)}
+
+
 def main() -> None:
     """Put the tables into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--results", type=Path, default=HERE / "results" / "scaling.json")
+    parser.add_argument("--workers", type=Path, default=HERE / "results" / "workers.json")
     parser.add_argument("--page", type=Path, default=HERE.parent / "scaling.md")
     options = parser.parse_args()
     found = json.loads(options.results.read_text())
@@ -217,6 +228,8 @@ def main() -> None:
     made = {**cost(found), **bytes_and_feeding(found), **plan(found),
             "hardware": f"{found['hardware']}, torch {found['torch']}, medians of "
                         f"{found['rounds']} rounds"}
+    if options.workers.exists():
+        made |= workers(json.loads(options.workers.read_text()))
     for name, part in made.items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
         text, count = between.subn(lambda found, part=part: found[1] + part + found[2], text)
