@@ -44,9 +44,10 @@ ASSUMED = {
 TOGETHER, MICROBATCH = 16, 32
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of Markdown, numbers to the right."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
+    """Return a table of Markdown, with what follows the first column to the right if numbers."""
+    rest = "---:" if numbers else "---"
+    lines = [header, ["---"] + [rest] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -203,7 +204,7 @@ def plan(found: dict[str, Any]) -> dict[str, str]:
                         [[stage, *(between(each[count][stage]) for count in GPUS)]
                          for stage in each[1]]),
         "assumed": table(["assumed", "from"],
-                         [[one.text, one.source] for one in ASSUMED.values()]),
+                         [[one.text, one.source] for one in ASSUMED.values()], numbers=False),
     }
 
 
@@ -231,8 +232,9 @@ def main() -> None:
     if options.workers.exists():
         made |= workers(json.loads(options.workers.read_text()))
     for name, part in made.items():
-        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
-        text, count = between.subn(lambda found, part=part: found[1] + part + found[2], text)
+        between = re.compile(rf"(<!-- {name} -->\n)(?:.*?\n)??(<!-- end -->)", re.S)
+        text, count = between.subn(lambda found, part=part: f"{found[1]}{part}\n{found[2]}",
+                                  text)
         if count != 1:
             raise SystemExit(f"{options.page} has {count} places for '{name}', not 1")
     options.page.write_text(text)
