@@ -228,7 +228,7 @@ def main() -> None:
     text = options.page.read_text()
     made = {**cost(found), **bytes_and_feeding(found), **plan(found),
             "hardware": f"{found['hardware']}, torch {found['torch']}, medians of "
-                        f"{found['rounds']} rounds"}
+                        f"{found['rounds']} rounds; load average before: {found['load']:.1f}"}
     if options.workers.exists():
         made |= workers(json.loads(options.workers.read_text()))
     for name, part in made.items():
