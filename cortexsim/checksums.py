@@ -20,7 +20,7 @@ NOT_DONE = -1
 #: The attribute of ``done`` with the checksum of each coordinate, by its path.
 COORDS = "coords"
 #: What the codecs make of bytes that are not theirs.
-_UNREADABLE = (OSError, ValueError, RuntimeError, TypeError)
+UNREADABLE = (OSError, ValueError, RuntimeError, TypeError)
 
 
 def checksum(values: Mapping[str, NDArray[Any]],
@@ -76,10 +76,10 @@ def written(done: zarr.Array[Any]) -> NDArray[np.int64]:
     """Return what ``done`` holds of each chunk; NOT_DONE where that cannot be decoded."""
     try:
         return np.asarray(done[:], np.int64)
-    except _UNREADABLE:
+    except UNREADABLE:
         found = np.full(done.shape, NOT_DONE)
         for chunk in range(len(found)):
-            with suppress(*_UNREADABLE):
+            with suppress(*UNREADABLE):
                 found[chunk] = np.asarray(done[chunk])
         return found
 
@@ -116,7 +116,7 @@ def _read(path: Path, arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int
         orders = {name: order for name, array in arrays.items() if (order := order_of(array))}
         values = stores.each(path, lambda array: np.asarray(array[rows]), arrays.values())
         return checksum(dict(zip(arrays, values, strict=True)), orders)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

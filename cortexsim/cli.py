@@ -23,7 +23,7 @@ from . import (
     schema,
     terminal,
 )
-from .errors import GraphError, Interrupted
+from .errors import GraphError, Interrupted, RecordingError
 from .processes import Lost, Processes
 from .terminal import Whole
 
@@ -78,11 +78,17 @@ def main() -> None:
               help="In place of a PROTOCOL: go on with a run that was stopped, or damaged, as it "
                    "was begun; only --data-root, --device, --workers, --scheduler and --no-figure "
                    "may be given too.")
+@click.option("--verify", "verified", type=options.FOLDER, metavar="FOLDER",
+              help="In place of a PROTOCOL: compute parts of a finished run once more and compare "
+                   "them with its recording; only --chunks, --seed, --data-root and --device may "
+                   "be given too.")
+@click.option("--chunks", type=Whole(min=1),
+              help="With --verify: how many of the recording's chunks, drawn with --seed [3].")
 @click.pass_context
 def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | None,
         out: Path | None, no_figure: bool, check_precision: bool, dry_run: bool,
-        resumed: Path | None, workers: int | None, scheduler: str | None,
-        **options: Any) -> None:
+        resumed: Path | None, verified: Path | None, chunks: int | None, workers: int | None,
+        scheduler: str | None, **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
     PROTOCOL is a YAML file, or a name that 'cortexsim protocol list' lists. What is in
@@ -90,6 +96,15 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
     """
     from . import experiment
 
+    if verified is not None:
+        terminal.leave_out(ctx, "finished run", (
+            "verified", "chunks", "seed", "data_root", "device"), "--verify looks at")
+        found = experiment.verify(verified, seed=options["seed"], chunks=chunks or 3,
+                                  data_root=options["data_root"], device=options["device"])
+        click.echo(str(found))
+        if problem := found.problem():
+            raise RecordingError(problem)
+        return
     if resumed is not None:
         terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "workers",
                                                          "scheduler", "no_figure"))
@@ -99,6 +114,8 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
             scheduler=scheduler)
     elif protocol is None:
         raise click.UsageError("Missing argument 'PROTOCOL'", ctx)
+    elif chunks is not None:
+        raise click.UsageError("--chunks is for --verify; a run has chunks of --batch stimuli", ctx)
     else:
         options["areas"] = record
         if dry_run:

@@ -29,10 +29,12 @@ from .simulation import (
     simulate,
 )
 from .simulation import resume as resuming
+from .simulation import verify as verification
 from .simulation.again import plan_again
 from .simulation.checks import readout_instead
 from .simulation.plan import Plan
 from .simulation.recorder import COMPLETE
+from .simulation.verify import Verification
 from .stimuli import datasets
 from .stimuli.lookup import find_protocol
 from .stimuli.protocol import Protocol
@@ -287,12 +289,43 @@ def resume(folder: str | Path, *, data_root: Path | None = None, device: str | N
     path = resuming.store(folder)
     whole_run = path.name == RECORDING
     with files.Claim(path.parent if whole_run else path):
-        if whole_run and resuming.read(path)[COMPLETE] and checksums.is_whole(path):
+        if whole_run and resuming.read(path)[COMPLETE] and _whole(path):
             return _finish(path.parent, analysis.open(path), figure)
         _check_made_by_run(path)
         experiment = rebuild(path, data_root=data_root, device=device)
         recording = experiment.simulate(path, resume=True, cluster=cluster, command=command)
         return _finish(path.parent, recording, figure)
+
+
+def verify(folder: str | Path, *, seed: int = 0, chunks: int = 3, data_root: Path | None = None,
+           device: str | None = None) -> Verification:
+    """Compute some chunks of a finished run once more, and compare them with its recording.
+
+    On the same kind of processor and version of torch numbers have to be the same; on others
+    they may differ by rounding. Nothing is changed.
+
+    Parameters
+    ----------
+    folder
+        The run's folder, or the recording in it.
+    seed, chunks
+        How many chunks, drawn with which seed.
+    data_root, device
+        As in :func:`resume`.
+
+    Raises
+    ------
+    CortexSimError
+        If the run is not complete, or cannot be computed with what is there now.
+    """
+    path = resuming.store(folder)
+    _check_made_by_run(path)
+    begun = resuming.read(path)
+    if not begun[COMPLETE]:
+        raise RecordingError(f"{path} is incomplete, and nothing to verify: go on with: "
+                             f"{files.going_on(path, begun)}")
+    plan = rebuild(path, data_root=data_root, device=device).plan_again(path)
+    return verification.verify(plan, path, begun, chunks=chunks, seed=seed)
 
 
 def rebuild(path: Path, *, data_root: Path | None = None,
@@ -349,6 +382,15 @@ def _check_made_by_run(path: Path) -> None:
     if EXPERIMENT not in begun or path.name != RECORDING:
         raise RecordingError(f"{path} was begun in Python: go on with it there, with "
                              f"simulate(..., out={str(path)!r}, resume=True)")
+
+
+def _whole(path: Path) -> bool:
+    """Whether nothing of a complete recording is lost, and all is as it was written."""
+    try:
+        analysis.open(path).close()
+    except RecordingError:
+        return False
+    return checksums.is_whole(path)
 
 
 def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:

@@ -189,15 +189,13 @@ def create(where: Path, data: bytes) -> None:
     with faults():
         try:
             fs.pipe_file(path, data, mode="create")
-            return
-        except (NotImplementedError, ValueError):
-            pass
-        except OSError as problem:
-            if problem.errno not in _UNABLE:
+        except (OSError, NotImplementedError, ValueError) as problem:
+            # stores differ in how they say that it is there, or that they cannot tell
+            if fs.exists(path):
+                raise FileExistsError(errno.EEXIST, "it is there already", str(where)) from None
+            if isinstance(problem, OSError) and problem.errno not in _UNABLE:
                 raise
-        if fs.exists(path):
-            raise FileExistsError(errno.EEXIST, "it is there already", str(where))
-        fs.pipe_file(path, data)
+            fs.pipe_file(path, data)
 
 
 def remove(where: Path) -> None:

@@ -142,8 +142,9 @@ def auto(ctx: click.Context, parameter: click.Parameter, value: str) -> int | No
     return int(value)
 
 
-def leave_out(ctx: click.Context, what: str, allowed: Collection[str]) -> None:
-    """Refuse options beside ``--resume`` that would change what it goes on with.
+def leave_out(ctx: click.Context, what: str, allowed: Collection[str],
+              does: str = "--resume goes on with") -> None:
+    """Refuse options beside ``--resume``, or another, that would change what it goes on with.
 
     Raises
     ------
@@ -153,7 +154,7 @@ def leave_out(ctx: click.Context, what: str, allowed: Collection[str]) -> None:
     given = [name for name in ctx.params if name not in ("resumed", *allowed)
              and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
     if given:
-        raise CortexSimError(f"--resume goes on with a {what}, as it was started: leave out "
+        raise CortexSimError(f"{does} a {what}, as it was started: leave out "
                              f"{', '.join(map(_word, given))}")
 
 

@@ -20,7 +20,7 @@ MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 200_000, 10_000, 12
 _DEEP, _MANY = "nested deeper than any file of ours", "has more entries than any file of ours"
 _TAG = "tag:yaml.org,2002:"
 #: Told at a time.
-MAX_PROBLEMS = 3
+MAX_PROBLEMS, _LOOKED_AT = 3, 50
 
 #: Our words for those of pydantic's that speak of Python.
 _PLAIN_WORDS = {
@@ -180,10 +180,11 @@ def validate(model: type[Model], document: Document, error: type[CortexSimError]
     try:
         return model.model_validate(document.data)
     except ValidationError as problem:
-        messages = [_say(item, model, document) for item in problem.errors()]
-        messages = list(dict.fromkeys(messages))
-        if len(messages) > MAX_PROBLEMS:  # most likely a file of another kind
-            messages[MAX_PROBLEMS:] = [f"and {len(messages) - MAX_PROBLEMS} more like these"]
+        found = problem.errors()
+        messages = list(dict.fromkeys(_say(item, model, document) for item in found[:_LOOKED_AT]))
+        more = len(messages) - MAX_PROBLEMS + max(0, len(found) - _LOOKED_AT)
+        if more > 0:  # most likely a file of another kind
+            messages[MAX_PROBLEMS:] = [f"and {more} more like these"]
         raise error("\n".join(messages)) from None
 
 

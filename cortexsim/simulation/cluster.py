@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +86,13 @@ class Cluster:
             stack.enter_context(_quiet())
             if self.count is None:
                 assert self.scheduler is not None
-                client, threads = _connect(self.scheduler), None
+                client = _connect(self.scheduler)
                 stack.callback(client.close)
+                yield Team(client, self.plan, None, None)
             else:
                 count = min(self.count, most)
-                threads = max(1, _cores() // count)
                 client = stack.enter_context(_local(count))
-            yield Team(client, self.plan, threads)
+                yield Team(client, self.plan, max(1, _cores() // count), stack.close)
 
 
 class Team:
@@ -102,10 +104,13 @@ class Team:
         Of Dask.
     plan, threads
         As of :class:`cortexsim.simulation.worker.Job`.
+    end
+        Ends the workers, None if they are not ours.
     """
 
-    def __init__(self, client: Any, plan: Callable[[str], Plan], threads: int | None) -> None:
-        self._client, self._plan, self._threads = client, plan, threads
+    def __init__(self, client: Any, plan: Callable[[str], Plan], threads: int | None,
+                 end: Callable[[], None] | None) -> None:
+        self._client, self._plan, self._threads, self._end = client, plan, threads, end
         self._left: list[Any] = []
 
     def compute(self, store: str, chunks: Sequence[int]) -> Iterator[worker.Made]:
@@ -158,6 +163,9 @@ class Team:
         """Have no further chunk begun, and wait until no worker writes any more."""
         from distributed import as_completed
 
+        if self._end is not None:
+            self._end()
+            return
         try:
             running = {key for keys in self._client.processing().values() for key in keys}
             under_way = [future for future in self._left if future.key in running]
@@ -218,12 +226,32 @@ def _local(count: int) -> Iterator[Any]:
 
     anywhere = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     with _without_main(), dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
-        # encrypted, with keys of its own: otherwise anyone on this machine could send it code
-        with LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, security=True,
-            scheduler_kwargs=anywhere, memory_limit=None, silence_logs=logging.CRITICAL,
-        ) as cluster, Client(cluster, set_as_default=False) as client:
+        with _deaf():
+            cluster = LocalCluster(
+                # encrypted, with keys of its own: or anyone on this machine could send it code
+                n_workers=count, threads_per_worker=1, processes=True, security=True,
+                scheduler_kwargs=anywhere, memory_limit=None, silence_logs=logging.CRITICAL)
+        with cluster, Client(cluster, set_as_default=False) as client:
             yield client
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let processes that start never hear Ctrl-C: this one does, and ends them.
+
+    They, and those that take the place of one that died, get the signals that are blocked
+    from the thread that starts them, and that one from this.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # which lets signals through again in the thread that first needs it: not in one of those
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

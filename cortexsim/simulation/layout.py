@@ -164,6 +164,11 @@ class Layout:
         return found
 
     @property
+    def orders(self) -> dict[str, tuple[int, ...]]:
+        """By its path, the order in which an array's axes lie on disk, if not the usual one."""
+        return {name: spec.order for name, spec in self.arrays.items() if spec.order}
+
+    @property
     def chunk_bytes(self) -> int:
         """Bytes of one chunk's buffers."""
         return self.chunk_trials * sum(spec.trial_bytes for spec in self.arrays.values())

@@ -18,7 +18,7 @@ from ..errors import Interrupted, SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
-from . import again
+from . import again, origin
 from . import resume as resuming
 from .batches import Batches, running
 from .buffers import Buffers
@@ -27,6 +27,7 @@ from .origin import COMPUTED_ON, computer, describe
 from .plan import Plan, prepare
 from .record import Record
 from .recorder import COMPLETE, Recorder, check_range, check_space, laid_out
+from .repair import lost_parts
 from .writer import Writer
 
 
@@ -182,18 +183,17 @@ class _Run:
             Whether there is anything left to do.
         """
         assert self.out is not None
-        path = places.place(self.out)
-        there = laid_out(path)
-        if there:
+        path, lost = places.place(self.out), dict[str, bytes]()
+        if laid_out(path):
             self.todo = checksums.bad_chunks(path)
+            lost = lost_parts(path, self.plan.layout)
         if begun[COMPLETE]:
-            coords = checksums.bad_coords(path)
-            if not self.todo and not coords:
+            if not self.todo and not lost:
                 return False
-            warnings.warn(resuming.damaged(path, self.todo, coords, self.plan.layout),
-                          stacklevel=3)
+            warnings.warn(resuming.damaged(path, self.todo, lost, self.plan.layout), stacklevel=3)
         self.recorder = Recorder(path, self.plan.layout, self.attrs,
                                  resumed=resuming.going_on_with(self.attrs))
+        self.recorder.put_back(lost)
         self.computers = list(begun.get(COMPUTED_ON, ()))
         if self.cluster is None and begun["device"] == self.attrs["device"]:
             self._computed_on(computer(self.plan.device))
@@ -255,9 +255,9 @@ class _Run:
         if one in self.computers:
             return
         if self.computers:
-            known = ", ".join(" and torch ".join(each.values()) for each in self.computers)
-            warnings.warn(f"{self.path} is computed on {' and torch '.join(one.values())}, and on "
-                          f"{known}: numbers agree to rounding", stacklevel=3)
+            new, *known = (origin.words(each) for each in (one, *self.computers))
+            warnings.warn(f"{self.path} is computed on {new}, and on {'; '.join(known)}: numbers "
+                          "agree to rounding", stacklevel=3)
         self.computers.append(dict(one))
         self.recorder.note({COMPUTED_ON: self.computers})
 

@@ -55,14 +55,23 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
 
 
 def computer(device: torch.device) -> dict[str, str]:
-    """Say what decides the last bits of numbers: the kind of processor, and the version of torch.
+    """Say what decides the last bits of numbers.
 
     Returns
     -------
     dict
-        ``processor`` and ``torch``.
+        ``processor``, its ``instructions`` that torch uses (of a GPU, the version of CUDA),
+        and the version of ``torch``.
     """
-    return {"processor": devices.processor(device), "torch": torch.__version__}
+    instructions = (f"CUDA {torch.version.cuda}" if device.type == "cuda"
+                    else torch.backends.cpu.get_cpu_capability())
+    return {"processor": devices.processor(device), "instructions": instructions,
+            "torch": torch.__version__}
+
+
+def words(one: Mapping[str, str]) -> str:
+    """Name a kind of computer, from :func:`computer`."""
+    return ", ".join(f"torch {word}" if key == "torch" else word for key, word in one.items())
 
 
 def _record(plan: Plan) -> dict[str, Any]:

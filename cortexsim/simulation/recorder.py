@@ -24,7 +24,6 @@ from ..checksums import (
     COORDS,
     NOT_DONE,
     array_at,
-    bad_coords,
     checksum,
     rows_of,
     written,
@@ -73,7 +72,6 @@ class Recorder:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
-        self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
         self._lock = None if shared else files.Claim(path, new=resumed is None)
         try:
             with _told(path, self.going_on), warnings.catch_warnings():
@@ -105,24 +103,20 @@ class Recorder:
             for item in self.path.rglob("*.partial"):
                 item.unlink()
         self._rewrite(lambda metadata: metadata.update(attributes=attrs))
-        root = zarr.open_group(stores.store(self.path), mode="r+")
-        for name in bad_coords(self.path):
-            group, _, coord = name.rpartition("/")
-            array_at(root, name)[...] = dict(self.layout.groups())[group][coord][1]
-        return root
+        return zarr.open_group(stores.store(self.path), mode="r+")
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
         if not places.far(self.path):
             for rest in self.path.glob("*.partial"):
                 rest.unlink()  # of a run that was killed before it had begun
-            root = self._make(str(self.path), attrs)
+            root = make(str(self.path), self.layout, attrs)
             zarr.consolidate_metadata(str(self.path))
             self._rewrite(self._order)
             return root
         # some hundred small objects, each made by several requests: they are put together here
         objects: dict[str, Buffer] = {}
         store = MemoryStore(objects)
-        self._make(store, attrs)
+        make(store, self.layout, attrs)
         try:
             places.create(self.path / METADATA, objects[METADATA].to_bytes())
         except FileExistsError:
@@ -135,40 +129,6 @@ class Recorder:
         self._order(metadata)
         files.write(self.path / METADATA, json.dumps(metadata, indent=2))
         return zarr.open_group(stores.store(self.path), mode="r+")
-
-    def _make(self, store: str | Store, attrs: Mapping[str, Any]) -> zarr.Group:
-        root = zarr.create_group(store, attributes=dict(attrs))
-        for name, coords in self.layout.groups():
-            group = root.create_group(name) if name else root
-            # xarray's way to tell coordinates from data
-            others = [key for key, (dims, _) in coords.items() if dims != (key,)]
-            group.attrs["coordinates"] = " ".join(others)
-            _write_coords(group, coords)
-        for path, spec in self.layout.arrays.items():
-            root.create_array(
-                path,
-                shape=(self.layout.trials, *spec.shape),
-                chunks=(self.layout.chunk_trials, *spec.shape),
-                dtype=spec.dtype,
-                fill_value=spec.fill,
-                dimension_names=spec.dims,
-                filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
-                # activity hardly gets smaller, and compressing it takes longer than computing it
-                compressors=None if path.endswith(schema.ACTIVATION) else "auto",
-            )
-        root.create_array(
-            schema.DONE, shape=(self.layout.chunks,), chunks=(1,), dtype="int64",
-            fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
-            attributes={
-                "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
-                "arrays": sorted(self.layout.arrays),
-                "chunk_trials": self.layout.chunk_trials,
-                COORDS: {f"{group}/{name}".lstrip("/"): checksum({"": values})
-                         for group, coords in self.layout.groups()
-                         for name, (_, values) in coords.items()},
-            },
-        )
-        return root
 
     def write(self, chunk: int, values: Mapping[str, NDArray[Any]]) -> None:
         """Write one chunk of every array, then its entry in ``done``.
@@ -196,7 +156,19 @@ class Recorder:
                 self._arrays[path][rows] = kept[path]
 
             stores.each(self.path, put, kept)
-            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self._orders)
+            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self.layout.orders)
+
+    def put_back(self, parts: Mapping[str, bytes]) -> None:
+        """Write parts of the layout that were lost, by their path.
+
+        Raises
+        ------
+        RecordingError
+            If the disk is full or fails.
+        """
+        with _told(self.path, self.going_on):
+            for name, data in parts.items():
+                files.write(self.path / name, data)
 
     def finish(self) -> None:
         """Mark the recording complete, in one move, and let go of it.
@@ -244,6 +216,51 @@ class Recorder:
         members = metadata["consolidated_metadata"]["metadata"]
         ordered = sorted(members, key=lambda path: rank.get(path.split("/")[0], 0))
         metadata["consolidated_metadata"]["metadata"] = {path: members[path] for path in ordered}
+
+
+def make(store: str | Store, layout: Layout, attrs: Mapping[str, Any]) -> zarr.Group:
+    """Make all groups, coordinates and empty arrays of a store."""
+    root = zarr.create_group(store, attributes=dict(attrs))
+    for name, coords in layout.groups():
+        group = root.create_group(name) if name else root
+        # xarray's way to tell coordinates from data
+        others = [key for key, (dims, _) in coords.items() if dims != (key,)]
+        group.attrs["coordinates"] = " ".join(others)
+        _write_coords(group, coords)
+    for path, spec in layout.arrays.items():
+        root.create_array(
+            path,
+            shape=(layout.trials, *spec.shape),
+            chunks=(layout.chunk_trials, *spec.shape),
+            dtype=spec.dtype,
+            fill_value=spec.fill,
+            dimension_names=spec.dims,
+            filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
+            # activity hardly gets smaller, and compressing it takes longer than computing it
+            compressors=None if path.endswith(schema.ACTIVATION) else "auto",
+        )
+    root.create_array(
+        schema.DONE, shape=(layout.chunks,), chunks=(1,), dtype="int64",
+        fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
+        attributes={
+            "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
+            "arrays": sorted(layout.arrays),
+            "chunk_trials": layout.chunk_trials,
+            COORDS: {f"{group}/{name}".lstrip("/"): checksum({"": values})
+                     for group, coords in layout.groups() for name, (_, values) in coords.items()},
+        },
+    )
+    return root
+
+
+def laid_out_objects(layout: Layout) -> dict[str, bytes]:
+    """Return all that a store holds once it is laid out, by path."""
+    objects: dict[str, Buffer] = {}
+    with warnings.catch_warnings():
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        make(MemoryStore(objects), layout, {})
+    return {name: item.to_bytes() for name, item in objects.items()}
 
 
 def laid_out(path: Path) -> bool:

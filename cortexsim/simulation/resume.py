@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,15 +115,21 @@ def going_on_with(now: Mapping[str, Any]) -> dict[str, Any]:
             "versions": now["versions"], **{k: now[k] for k in ("command",) if now.get(k)}}
 
 
-def damaged(path: Path, chunks: Sequence[int], coords: Sequence[str], layout: Layout) -> str:
-    """Say what of a recording that was complete is made anew."""
-    if not chunks:
-        return (f"{path} is damaged: {', '.join(coords)} {'is' if len(coords) == 1 else 'are'} "
-                "not as written; writing anew")
-    first = rows_of(layout.trials, layout.chunk_trials, chunks[0])
-    more = f", and {len(chunks) - 1} more" if len(chunks) > 1 else ""
-    return (f"{path} is damaged: chunk {chunks[0]} of {layout.chunks} (trials {first.start} to "
-            f"{first.stop - 1}){more} is not as it was written; computing it anew")
+def damaged(path: Path, chunks: Sequence[int], parts: Collection[str], layout: Layout) -> str:
+    """Say what of a recording that was complete is made anew: chunks, and parts of its layout."""
+    found = []
+    if chunks:
+        first = rows_of(layout.trials, layout.chunk_trials, chunks[0])
+        found.append(f"chunk {chunks[0]} of {layout.chunks} (trials {first.start} to "
+                     f"{first.stop - 1}){_more(chunks)}")
+    if parts:
+        found.append(f"{min(parts)}{_more(parts)}")
+    return (f"{path} is damaged: {', and '.join(found)} is not as it was written; computing it "
+            "anew")
+
+
+def _more(found: Collection[object]) -> str:
+    return f", and {len(found) - 1} more" if len(found) > 1 else ""
 
 
 def _check_format(path: Path, version: object) -> None:

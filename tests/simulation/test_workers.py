@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import re
 import shlex
+import signal
 import socket
+import subprocess
+import sys
+import time
 import uuid
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import xarray as xr
 from click.testing import CliRunner, Result
@@ -27,6 +34,7 @@ from .test_resume import contents
 
 #: Ten stimuli in two conditions, and so five chunks.
 RUN = {"trials": 20, "batch": 2, "figure": False, "reduce": "none"}
+ROOT = Path(__file__).parents[2]
 #: What depends on when, where and by what command a recording was made.
 OWN = {"created", "command", "workers", "resumed", "computed_on"}
 
@@ -236,8 +244,8 @@ def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypat
     monkeypatch.setattr(worker, "computer",
                         lambda device: {"processor": next(kinds), "torch": "2.0"})
     here()
-    with pytest.warns(UserWarning, match="is computed on new and torch 2.0, and on old and torch "
-                                         "2.0: numbers agree to rounding") as told:
+    with pytest.warns(UserWarning, match="is computed on new, torch 2.0, and on old, torch 2.0: "
+                                         "numbers agree to rounding") as told:
         made = experiment.run("short.yaml", model=tiny, workers=1, **RUN)
     assert len(told) == 1
     assert [one["processor"] for one in made.recording.attrs["computed_on"]] == ["old", "new"]
@@ -297,3 +305,109 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, monkeypatch):
     Path("s.json").write_text(json.dumps({"address": address}))
     fails(f"run short.yaml --model {tiny} --trials 4 --scheduler s.json",
           f"the Dask scheduler {address} does not answer")
+
+
+# --- real processes
+
+
+#: What a worker runs as it starts, so that a chunk takes a while, or is a worker's last.
+SLOWLY = """
+import time
+from cortexsim.simulation.batches import Batches
+compute = Batches.compute
+Batches.compute = lambda self, chunk: (time.sleep(0.5), compute(self, chunk))[1]
+"""
+DEADLY = """
+import os
+from cortexsim.simulation.batches import Batches
+Batches.compute = lambda self, chunk: os.kill(os.getpid(), 9)
+"""
+LINE = "run short.yaml --trials 20 --batch 2 --reduce none --no-figure"
+
+
+class Program:
+    """The program with its workers, in processes of their own."""
+
+    def __init__(self, tiny: Path, line: str, preload: str = SLOWLY) -> None:
+        Path("preload.py").write_text(preload)
+        places = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cortexsim", *shlex.split(line)], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1",
+                 "DASK_DISTRIBUTED__WORKER__PRELOAD": str(Path("preload.py").absolute())})
+
+    def workers(self) -> list[psutil.Process]:
+        """Return its workers, once two chunks are written."""
+        deadline = time.monotonic() + 200
+        while len(list(Path("x/recording.zarr/done/c").glob("*"))) < 2:
+            assert self.process.poll() is None, self.ended()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return [child for child in psutil.Process(self.process.pid).children()
+                if "spawn_main" in " ".join(child.cmdline())]
+
+    def ended(self) -> tuple[int, str, str]:
+        """Return its exit status and what it said, once it has ended."""
+        said = self.process.communicate(timeout=200)
+        return self.process.returncode, *said
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed(folder, tiny, alone):
+    program = Program(tiny, f"{LINE} --model {tiny} --out x --workers 2")
+    workers = program.workers()
+    assert len(workers) == 2
+    workers[0].kill()
+    status, stdout, stderr = program.ended()
+    assert (status, stderr) == (0, "") and "recording  x/recording.zarr" in stdout
+    same(Path("x/recording.zarr"), alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_to_all_of_them(folder, tiny, alone, number, status):
+    program = Program(tiny, f"{LINE} --model {tiny} --out x --workers 2")
+    workers = program.workers()
+    os.killpg(program.process.pid, number)
+    ended, _, stderr = program.ended()
+    assert ended == status
+    assert re.fullmatch(r"cortexsim: stopped at trial \d+ of 20. Go on with: cortexsim run "
+                        r"--resume x\n", stderr), stderr
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    experiment.resume("x", figure=False)
+    same(Path("x/recording.zarr"), alone)
+
+
+@pytest.mark.slow
+def test_the_program_is_killed_and_its_workers_end_with_it(folder, tiny, alone):
+    program = Program(tiny, f"{LINE} --model {tiny} --out x --workers 2")
+    workers = program.workers()
+    program.process.kill()
+    program.ended()
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    status, stdout, stderr = Program(tiny, "run --resume x --workers 2 --no-figure").ended()
+    assert (status, stderr) == (0, "")
+    same(Path("x/recording.zarr"), alone)
+
+
+@pytest.mark.slow
+def test_workers_that_die_again_and_again(folder, tiny):
+    status, stdout, stderr = Program(tiny, f"{LINE} --model {tiny} --out x --workers 1",
+                                     DEADLY).ended()
+    assert (status, stdout) == (2, "")
+    assert stderr.startswith("cortexsim: workers died again and again while they computed one "
+                             "chunk") and stderr.count("\n") == 1
+    assert not Path("x").exists()
+
+
+@pytest.mark.slow
+def test_from_a_script_that_has_no_guard(folder, tiny, alone):
+    Path("script.py").write_text(
+        "import cortexsim\nprint('once')\n"
+        f"made = cortexsim.run('short.yaml', model={str(tiny)!r}, out='x', workers=2, trials=20, "
+        "batch=2, reduce='none', figure=False)\nprint(made.recording.attrs['workers'])\n")
+    said = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True,
+                          timeout=200, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (said.returncode, said.stdout, said.stderr) == (0, "once\n2\n", "")
+    same(Path("x/recording.zarr"), alone)

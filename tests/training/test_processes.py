@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +23,7 @@ from cortexsim.training import evaluate, recipes
 from cortexsim.training.batches import Augmentation, TrainingImages, exposed, generator
 from cortexsim.training.learning import Learner
 
-from ..processes import Started
+from .jobs import started
 
 #: Rows of a batch: three processes have 3, 3 and 4 of them.
 ROWS = 10
@@ -36,29 +34,15 @@ GRAPH = AreaGraph.chain(["A", "B", "C"], "full", channels=[3, 4, 16], sizes=[8, 
 def together(folder: Path, count: int, function: Callable[..., object],
              *arguments: object) -> list[dict[str, Tensor]]:
     """Call a function in several processes; return what each one's call returns."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    places = [folder / f"{rank}of{count}" for rank in range(count)]
-    for place in places:
-        place.mkdir()
-    members = [Started(place, _member, rank, count, port, place / "found.pt", function, *arguments)
-               for rank, place in enumerate(places)]
-    statuses = [member.join() for member in members]
+    with started(folder, count, _call, folder, function, arguments) as members:
+        statuses = [member.join() for member in members]
     assert statuses == [0] * count, [member.stderr for member in members]
-    return [torch.load(place / "found.pt") for place in places]
+    return [torch.load(folder / f"found{rank}.pt") for rank in range(count)]
 
 
-def _member(rank: int, count: int, port: int, out: Path, function: Callable[..., object],
-            *arguments: object) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank),
-                   "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
-                   "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
+def _call(folder: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
     with job.running() as mine:
-        found = function(mine, *arguments)
-        torch.save(found, out)
-        mine.totals(0)  # the first one keeps what the others need to the end
+        torch.save(function(mine, *arguments), folder / f"found{mine.rank}.pt")
 
 
 # --- training

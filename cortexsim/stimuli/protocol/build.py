@@ -17,8 +17,8 @@ from .file import ProtocolFile
 from .reading import Choice, Reading, in_steps, located
 from .values import WORD, Level
 
-#: A limit that no experiment reaches; beyond it a number is a slip of the pen.
-MAX_STEPS = 100_000
+#: Limits that no experiment reaches; beyond them a number is a slip of the pen.
+MAX_STEPS, MAX_PRESENTATIONS = 100_000, 50_000
 
 
 def build(document: yamlio.Document, folder: Path) -> Protocol:
@@ -107,13 +107,20 @@ def _from_folder(given: str, folder: Path) -> str:
 
 
 def _conditions(file: ProtocolFile, reading: Reading) -> Iterator[Condition]:
-    chosen = factors.combinations(file, reading.factors, reading.document)
+    chosen = factors.combinations(file, reading.factors, reading.document, reading.last)
     timeline.check(reading, file.timeline)
+    presented = 0
     for places in chosen:
         picked: dict[str, Level] = {
             name: reading.factors[name][places[name]] for name in reading.factors}
         choice = Choice(reading, places, factors.name_of(picked, file.name))
         shown, asked = timeline.read(choice, file.timeline)
+        presented += len(shown)
+        if presented > MAX_PRESENTATIONS:
+            with located(reading.document, "timeline"):
+                raise ProtocolError(
+                    f"more than {MAX_PRESENTATIONS:,} pictures are shown in all conditions "
+                    "together: take out levels, repetitions or images")
         done = tuple(item for row, entry in enumerate(file.interventions)
                      for item in interventions.read(choice, row, entry))
         for repeat in range(1, file.repeats + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
@@ -49,7 +50,7 @@ def _places(value: Any) -> tuple[str, ...]:
     names = value if isinstance(value, list) and value else [value]
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise ValueError("should be a word, or a list of words")
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
         raise ValueError(f"names {twice} twice")
     return tuple(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,9 @@ from .file import ProtocolFile
 from .reading import located
 from .values import WORD, Level, plain, reference
 
-#: A number that no experiment reaches; beyond it something is a slip of the pen.
-MAX_CONDITIONS = 100_000
+#: Numbers that no experiment reaches; beyond them something is a slip of the pen. Indices are
+#: those of all conditions together, parts the entries that are read in each combination of levels.
+MAX_CONDITIONS, MAX_INDICES, MAX_PARTS = 100_000, 1_000_000, 10_000
 
 
 def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Level]]:
@@ -54,12 +56,12 @@ def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Leve
 
 
 def combinations(
-    file: ProtocolFile, factors: dict[str, list[Level]], document: yamlio.Document,
+    file: ProtocolFile, factors: dict[str, list[Level]], document: yamlio.Document, last: int,
 ) -> Iterator[dict[str, int]]:
     """Return the combinations of levels, each as the places of its levels.
 
     The last factor varies fastest; factors that are parallel vary where the first of
-    them stands.
+    them stands. `last` is the last index of a trial.
 
     Raises
     ------
@@ -76,6 +78,17 @@ def combinations(
             raise ProtocolError(
                 f"this makes {said} conditions, and {MAX_CONDITIONS:,} is the most: take out "
                 "factors, levels or repeats, or let factors go together with 'parallel'")
+    if count * (last + 1) > MAX_INDICES:
+        with located(document, "duration_ms" if file.duration_ms else "duration"):
+            raise ProtocolError(
+                f"{count:,} conditions of {last + 1:,} indices are {count * (last + 1):,} in all, "
+                f"and {MAX_INDICES:,} is the most: take fewer conditions or shorter trials")
+    parts = len(file.timeline) + sum(1 + len(entry.where) for entry in file.interventions)
+    if math.prod(sizes) * parts > MAX_PARTS:
+        with located(document, "factors" if math.prod(sizes) > 1 else "timeline"):
+            raise ProtocolError(
+                f"{math.prod(sizes):,} combinations of levels with {parts:,} entries each are more "
+                f"than {MAX_PARTS:,} in all: take out levels or entries")
     return (
         {name: place for group, place in zip(groups, places, strict=True) for name in group}
         for places in itertools.product(*map(range, sizes))
@@ -103,7 +116,7 @@ def _problem(name: str, levels: list[Level], parallel: bool) -> str | None:
         return f"the levels of the factor '{name}' should be all numbers or all words"
     if parallel:
         return None
-    twice = [level for position, level in enumerate(levels) if level in levels[:position]]
+    twice = [level for level, times in Counter(levels).items() if times > 1]
     also = " ('nothing' is the same)" if NONE in twice else ""
     return f"the factor '{name}' has the level {twice[0]} twice{also}" if twice else None
 
@@ -137,8 +150,8 @@ def _check_parallel(
             if len({*lengths.values()}) > 1:
                 said = ", ".join(f"{name} has {count}" for name, count in lengths.items())
                 raise ProtocolError(f"factors that go together have as many levels: {said}")
-            together = [*zip(*(factors[name] for name in group), strict=True)]
-            twice = [levels for place, levels in enumerate(together) if levels in together[:place]]
+            together = Counter(zip(*(factors[name] for name in group), strict=True))
+            twice = [levels for levels, times in together.items() if times > 1]
             if twice:
                 said = ", ".join(f"{name}={plain(level)}"
                                  for name, level in zip(group, twice[0], strict=True))

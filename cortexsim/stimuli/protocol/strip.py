@@ -80,7 +80,8 @@ def changed(change: Change) -> str:
     return f"{change.kind} ({values})"
 
 
-def _row(marks: list[str], per_letter: int, empty: str = _LETTERS[NOTHING]) -> str:
+def _row(marks: list[str], per_letter: int) -> str:
+    empty = _LETTERS[NOTHING]
     parts = (marks[start : start + per_letter] for start in range(0, len(marks), per_letter))
     return "".join(next((mark for mark in part if mark != empty), empty) for part in parts)
 
@@ -88,19 +89,20 @@ def _row(marks: list[str], per_letter: int, empty: str = _LETTERS[NOTHING]) -> s
 def _done(item: Condition, last: int, per_letter: int, margin: int) -> list[str]:
     lines = []
     for done in item.interventions:
-        marks = [_DONE if done.start <= t < done.stop else " " for t in range(last + 1)]
-        lines.append((f"  {said(done)}".ljust(margin) + _row(marks, per_letter, " ")).rstrip())
+        marks = "".join(_DONE if done.start < first + per_letter and first < done.stop else " "
+                        for first in range(0, last + 1, per_letter))
+        lines.append(f"  {said(done)}".ljust(margin) + marks.rstrip())
     return lines
 
 
 def _letters(timelines: Iterable[list[str]]) -> dict[str, str]:
     """Give each word that occurs a letter, of its own as long as there are letters."""
     words = dict.fromkeys(word for shown in timelines for word in shown)
-    numbers = [image[1] for image in map(drawn, words) if image and image[0] == OTHER]
+    most = max((image[1] for image in map(drawn, words) if image and image[0] == OTHER), default=0)
     letters: dict[str, str] = {}
     for word in words:
         image = drawn(word)
-        if image and image[0] == OTHER and max(numbers) > 9:
+        if image and image[0] == OTHER and most > 9:
             letters[word] = str(image[1] % 10)  # of so many the order is seen, not which it is
             continue
         own = word.upper().replace("_", "") + string.digits + string.ascii_letters
@@ -118,10 +120,11 @@ def _legend(protocol: Protocol, letters: dict[str, str]) -> str:
         made.setdefault(picture.show, []).append(name_of(picture))
     parts: list[str] = []
     numbers = [image[1] for image in map(drawn, letters) if image and image[0] == OTHER]
+    least, most = min(numbers, default=0), max(numbers, default=0)
     for word, letter in letters.items():
         image = drawn(word)
-        if image and image[0] == OTHER and max(numbers) > 9:
-            parts.append(f"0-9 {OTHER}_{min(numbers)} to {OTHER}_{max(numbers)}, the last digit")
+        if image and image[0] == OTHER and most > 9:
+            parts.append(f"0-9 {OTHER}_{least} to {OTHER}_{most}, the last digit")
         else:
             parts.append(f"{letter} {' or '.join(dict.fromkeys(made.get(word, [word])))}")
     return ", ".join(dict.fromkeys(parts))
