@@ -49,6 +49,11 @@ class Disk:
         about = os.statvfs(self.place)
         return (about.f_blocks - about.f_bfree) * about.f_frsize
 
+    def clear(self) -> None:
+        """Remove all that is on it."""
+        for item in self.place.iterdir():
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+
     def remove(self) -> None:
         """Take it away."""
         subprocess.run(["umount", "-l", self.place], check=True)
@@ -130,18 +135,17 @@ SHARES = {"run": [0, 0.02, 0.3, 0.9, 0.99], "train": [0, 0.5, 0.999], "calibrate
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHARES)
 def test_a_full_disk(name, made, disk, tmp_path):
-    undisturbed = begun(name, made, disk.place / "undisturbed")
-    before, empty = contents(undisturbed), disk.used
-    assert run_to_end(undisturbed, LINES[name]) == 0, said(undisturbed)
+    story = begun(name, made, disk.place)
+    before, empty = contents(story), disk.used
+    assert run_to_end(story, LINES[name]) == 0, said(story)
     takes = disk.used - empty
-    expected = COMMANDS[name].whole(undisturbed)
-    shutil.rmtree(undisturbed)
+    expected = COMMANDS[name].whole(story)
     for share in SHARES[name]:
-        story = begun(name, made, disk.place / f"{share}")
+        disk.clear()
+        begun(name, made, story)
         go_on = failed(name, story, filling, int(share * takes), before)
         assert run_to_end(story, go_on) == 0, (share, go_on, said(story))
         assert compared(expected, COMMANDS[name].whole(story)) == [], share
-        shutil.rmtree(story)
 
 
 @pytest.mark.slow
@@ -170,7 +174,7 @@ def test_a_folder_that_can_only_be_read(name, made, tmp_path, request):
             path.chmod(path.stat().st_mode & 0o555)
     else:  # root may write everywhere but on a disk that is mounted so
         disk = request.getfixturevalue("disk")
-        story = begun(name, made, disk.place / "story")
+        story = begun(name, made, disk.place)
         disk.again("ro")
     before = contents(story)
     assert run_to_end(story, LINES[name]) == 2
