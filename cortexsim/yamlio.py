@@ -16,7 +16,7 @@ from .errors import CONTROL, CortexSimError, unknown
 
 #: Far above any protocol or graph, which have 3 kB and 150 entries at most, 5 deep; what is more
 #: is a mistake or an attack, and could take long to read.
-MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 200_000, 10_000, 12
+MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 100_000, 5_000, 12
 _DEEP, _MANY = "nested deeper than any file of ours", "has more entries than any file of ours"
 _TAG = "tag:yaml.org,2002:"
 #: Told at a time.
