@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import TransposeCodec
 
-from . import schema
+from . import schema, stores
 
 #: What ``done`` holds for a chunk that was not written; a checksum is never negative.
 NOT_DONE = -1
+#: The attribute of ``done`` with the checksum of each coordinate, by its path.
+COORDS = "coords"
+#: What the codecs make of bytes that are not theirs.
+UNREADABLE = (OSError, ValueError, RuntimeError, TypeError)
 
 
 def checksum(values: Mapping[str, NDArray[Any]],
@@ -43,38 +48,75 @@ def checksum(values: Mapping[str, NDArray[Any]],
     return code
 
 
-def bad_chunks(path: str | Path) -> list[int]:
+def bad_chunks(path: Path) -> list[int]:
     """Return the chunks of a store that are missing or not as they were written.
 
     Parameters
     ----------
     path
-        Folder of a recording, complete or not.
+        Of a recording, complete or not; from :func:`cortexsim.places.place`.
 
     Returns
     -------
     list of int
         Positions in ``done``; empty if all is well.
     """
-    root = zarr.open_group(str(path), mode="r")
+    root = zarr.open_group(stores.store(path), mode="r")
     done = array_at(root, schema.DONE)
     attrs: dict[str, Any] = dict(done.attrs)
     arrays = {name: array_at(root, name) for name in attrs["arrays"]}
     trials, per_chunk = arrays[schema.SCORES].shape[0], attrs["chunk_trials"]
-    written = np.asarray(done[:]).tolist()
     return [
-        chunk for chunk, code in enumerate(written)
-        if code == NOT_DONE or code != _read(arrays, rows_of(trials, per_chunk, chunk))
+        chunk for chunk, code in enumerate(written(done).tolist())
+        if code == NOT_DONE or code != _read(path, arrays, rows_of(trials, per_chunk, chunk))
     ]
 
 
-def _read(arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
+def written(done: zarr.Array[Any]) -> NDArray[np.int64]:
+    """Return what ``done`` holds of each chunk; NOT_DONE where that cannot be decoded."""
+    try:
+        return np.asarray(done[:], np.int64)
+    except UNREADABLE:
+        found = np.full(done.shape, NOT_DONE)
+        for chunk in range(len(found)):
+            with suppress(*UNREADABLE):
+                found[chunk] = np.asarray(done[chunk])
+        return found
+
+
+def bad_coords(path: Path) -> list[str]:
+    """Return the coordinates of a store that are missing or not as they were written.
+
+    Parameters
+    ----------
+    path
+        As in :func:`bad_chunks`.
+
+    Returns
+    -------
+    list of str
+        Their paths, such as ``V1/label``; none where no checksums of them were kept, which
+        older recordings lack.
+    """
+    root = zarr.open_group(stores.store(path), mode="r")
+    kept: dict[str, int] = dict(array_at(root, schema.DONE).attrs).get(COORDS) or {}
+    found = {name: array_at(root, name) for name in kept if name in root}
+    return [name for name, code in kept.items() if name not in found
+            or code != _read(path, {name: found[name]}, slice(None))]
+
+
+def is_whole(path: Path) -> bool:
+    """Say whether everything in a store that was laid out is there, as it was written."""
+    return not bad_chunks(path) and not bad_coords(path)
+
+
+def _read(path: Path, arrays: Mapping[str, zarr.Array[Any]], rows: slice) -> int | None:
     """Return the checksum of what is on disk, None where that cannot be decoded."""
     try:
         orders = {name: order for name, array in arrays.items() if (order := order_of(array))}
-        return checksum({name: np.asarray(array[rows]) for name, array in arrays.items()}, orders)
-    except (OSError, ValueError, RuntimeError, TypeError):
-        # what the codecs make of bytes that are not theirs
+        values = stores.each(path, lambda array: np.asarray(array[rows]), arrays.values())
+        return checksum(dict(zip(arrays, values, strict=True)), orders)
+    except UNREADABLE:
         return None
 
 

@@ -14,14 +14,17 @@ import click
 from . import (
     __version__,
     cli_analysis,
+    cli_doctor,
     cli_networks,
     cli_protocol,
     files,
+    job,
     options,
     schema,
     terminal,
 )
-from .errors import GraphError, Interrupted
+from .errors import GraphError, Interrupted, RecordingError
+from .processes import Lost, Processes
 from .terminal import Whole
 
 # Nothing heavy is imported before a command needs it: --help answers at once.
@@ -64,18 +67,28 @@ def main() -> None:
 @click.option("--seed", type=Whole(min=0), default=0,
               help="Of masks, clutter, and the choice of stimuli and units.")
 @options.beyond
-@click.option("--out", type=options.FOLDER,
-              help="A new folder for the results [runs/PROTOCOL-N, the first N that is free].")
+@options.workers
+@click.option("--out", type=options.PLACE,
+              help="A new folder for the results, or a place in an object store (s3://...) "
+                   "[runs/PROTOCOL-N, the first N that is free].")
 @click.option("--no-figure", is_flag=True, help="Record and print tables only.")
 @click.option("--dry-run", is_flag=True,
               help="Print the timeline and what the run would take, and run nothing.")
-@click.option("--resume", "resumed", type=options.FOLDER, metavar="FOLDER",
-              help="In place of a PROTOCOL: go on with a run that was stopped, as it was begun; "
-                   "only --data-root, --device and --no-figure may be given too.")
+@click.option("--resume", "resumed", type=options.PLACE, metavar="FOLDER",
+              help="In place of a PROTOCOL: go on with a run that was stopped, or damaged, as it "
+                   "was begun; only --data-root, --device, --workers, --scheduler and --no-figure "
+                   "may be given too.")
+@click.option("--verify", "verified", type=options.FOLDER, metavar="FOLDER",
+              help="In place of a PROTOCOL: compute parts of a finished run once more and compare "
+                   "them with its recording; only --chunks, --seed, --data-root and --device may "
+                   "be given too.")
+@click.option("--chunks", type=Whole(min=1),
+              help="With --verify: how many of the recording's chunks, drawn with --seed [3].")
 @click.pass_context
 def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | None,
         out: Path | None, no_figure: bool, check_precision: bool, dry_run: bool,
-        resumed: Path | None, **options: Any) -> None:
+        resumed: Path | None, verified: Path | None, chunks: int | None, workers: int | None,
+        scheduler: str | None, **options: Any) -> None:
     """Run a PROTOCOL: show pictures, record every area, and draw what came of it.
 
     PROTOCOL is a YAML file, or a name that 'cortexsim protocol list' lists. What is in
@@ -83,13 +96,26 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
     """
     from . import experiment
 
+    if verified is not None:
+        terminal.leave_out(ctx, "finished run", (
+            "verified", "chunks", "seed", "data_root", "device"), "--verify looks at")
+        found = experiment.verify(verified, seed=options["seed"], chunks=chunks or 3,
+                                  data_root=options["data_root"], device=options["device"])
+        click.echo(str(found))
+        if problem := found.problem():
+            raise RecordingError(problem)
+        return
     if resumed is not None:
-        terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "no_figure"))
+        terminal.leave_out(ctx, "run that was stopped", ("data_root", "device", "workers",
+                                                         "scheduler", "no_figure"))
         result = experiment.resume(
             resumed, data_root=options["data_root"], device=options["device"],
-            figure=not no_figure, command=terminal.command())
+            figure=not no_figure, command=terminal.command(), workers=workers,
+            scheduler=scheduler)
     elif protocol is None:
         raise click.UsageError("Missing argument 'PROTOCOL'", ctx)
+    elif chunks is not None:
+        raise click.UsageError("--chunks is for --verify; a run has chunks of --batch stimuli", ctx)
     else:
         options["areas"] = record
         if dry_run:
@@ -101,7 +127,8 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
                 click.echo(str(part))
             return
         result = experiment.run(protocol, out=out, figure=not no_figure, compare=check_precision,
-                                command=terminal.command(), **options)
+                                command=terminal.command(), workers=workers,
+                                scheduler=scheduler, **options)
     if result.comparison is not None:
         click.echo(f"{result.comparison}\n")
     click.echo(str(result.tables))
@@ -160,27 +187,47 @@ def train(ctx: click.Context, /, resumed: Path | None, out: Path | None, data_ro
 
     Every option has a default, in brackets. A checkpoint is written after each
     epoch; Ctrl-C saves, too, and --resume goes on as if there had been no stop.
+
+    On several GPUs, or processors: torchrun --nproc-per-node N -m cortexsim train ...
+    Each of N processes has a part of every batch; the result is the same up to rounding.
     """
     if resumed is not None:
         terminal.leave_out(ctx, "training that was stopped", ("data_root", "device"))
+    with job.running() as mine:
+        folder = _train(mine, resumed, out, data_root, device, options)
+        if mine.first:
+            _trained(folder)
+
+
+def _train(mine: Processes, resumed: Path | None, out: Path | None,
+           data_root: Path | None, device: str | None, options: dict[str, Any]) -> Path:
+    """Train, or go on with it, as one of a job's processes; return the folder."""
     from . import choices, training
+
+    more: dict[str, Any] = {"data_root": data_root, "processes": mine}
+    if resumed is not None:
+        with _resumable(resumed, mine):
+            return training.resume(resumed, device=device, **more)
+    task = choices.describe_sequence(options)
+    chosen = {field.name: options.pop(field.name) for field in fields(training.Settings)
+              if field.name in options}
+    dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
+    settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
+    graph = choices.describe_graph(dataset, options, settings.init)
+    # a folder with a name is made, or refused, by the training, which claims it
+    make = out is None and mine.first
+    with (files.taken(None, "runs/train", claim=False) if make else nullcontext(out)) as made:
+        folder = out or Path(mine.said(str(made)))
+        with _resumable(folder, mine):
+            return training.train(graph, settings, folder, command=terminal.command(mine.program),
+                                  **more)
+
+
+def _trained(folder: Path) -> None:
+    """Say what came of a training, and what can be done with it."""
+    from . import training
     from .models import checkpoint
 
-    if resumed is not None:
-        with _resumable(resumed):
-            folder = training.resume(resumed, data_root=data_root, device=device)
-    else:
-        task = choices.describe_sequence(options)
-        chosen = {field.name: options.pop(field.name) for field in fields(training.Settings)
-                  if field.name in options}
-        dataset = chosen.pop("dataset") or choices.usual_dataset(chosen["init"])
-        settings = training.Settings(dataset=dataset, device=device, sequence=task, **chosen)
-        graph = choices.describe_graph(dataset, options, settings.init)
-        # a folder with a name is made, or refused, by the training
-        place = nullcontext(out) if out is not None else files.new_folder(None, "runs/train")
-        with place as folder, _resumable(folder):
-            training.train(graph, settings, folder, data_root=data_root,
-                           command=terminal.command())
     click.echo(cli_networks.accuracies(folder))
     click.echo(f"network    {folder}")
     found = checkpoint.load(folder)
@@ -230,7 +277,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
                       weights=weights or found.weights)
     count = parameter_count(Network(counted, classes=classes))
     if out is not None:
-        found.draw(out)
+        found.draw(out, terminal.command())
     click.echo(str(found))
     click.echo(f"parameters {count:,d} ({counted.weights} weights, readout at "
                f"{counted.readout_time}, {classes} classes)")
@@ -240,18 +287,23 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
 
 for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,
                 cli_networks.models, cli_protocol.protocol, cli_analysis.compare,
-                cli_analysis.report, cli_analysis.export):
+                cli_analysis.report, cli_analysis.export, cli_doctor.doctor):
     main.add_command(command)
 
 
 @contextmanager
-def _resumable(folder: Path) -> Iterator[None]:
-    """Say how to go on if Ctrl-C comes outside of the epochs, at the beginning or the end."""
+def _resumable(folder: Path, mine: Processes) -> Iterator[None]:
+    """Say how to go on if Ctrl-C comes outside of the epochs, or another process is gone."""
     from .models.checkpoint import CARD
 
-    try:
-        yield
-    except KeyboardInterrupt:
+    def more() -> str:
         there = (folder / CARD).exists()
-        more = f". Go on with: cortexsim train --resume {folder}" if there else ""
-        raise Interrupted(f"stopped{more}") from None
+        return f". Go on with: {mine.program} train --resume {folder}" if there else ""
+
+    try:
+        with job.not_forever(mine, lambda: f"another process does not answer{more()}"):
+            yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped{more()}") from None
+    except Lost as problem:
+        raise Lost(f"{problem}{more()}") from None

@@ -14,7 +14,7 @@ FORMATS = ("brainscore", "rsatoolbox", "csv", "netcdf")
 
 
 @click.command(short_help="Set a run beside real cortex and real people.")
-@click.argument("run", type=options.FOLDER, metavar="RUN")
+@click.argument("run", type=options.PLACE, metavar="RUN")
 @click.option("--latencies", callback=terminal.filled, metavar="NAME|FILE",
               help="Onsets of areas beside measured latencies: schmolesky1998, thorpe2001, or a "
                    "CSV file with the columns area, mean_ms, sd_ms and n.")
@@ -29,7 +29,7 @@ FORMATS = ("brainscore", "rsatoolbox", "csv", "netcdf")
 @click.option("--condition", callback=terminal.filled, metavar="NAME",
               help="The condition that latencies and representations are of [the plainest].")
 @click.option("--seed", type=Whole(min=0), default=0, help="Of bootstraps.")
-@click.option("--out", type=options.FOLDER,
+@click.option("--out", type=options.PLACE,
               help="A folder for figures, tables and text [the run's own]; those of an earlier "
                    "comparison are replaced.")
 def compare(run: Path, condition: str | None, seed: int, out: Path | None,
@@ -53,15 +53,14 @@ def compare(run: Path, condition: str | None, seed: int, out: Path | None,
             of = {"condition": condition} if kind in ("latencies", "it") and condition else {}
             found = analysis.compare(recording, kind, source, seed=seed, **of)
             folder = out or analysis.recording.place(run).parent
-            folder.mkdir(parents=True, exist_ok=True)
-            written = found.write(folder)
+            written = found.write(folder, terminal.command())
             click.echo(f"{found}\n")
             click.echo(f"figure     {written[0]}\n")
 
 
 @click.command(short_help="Make one page with all that a run shows.")
-@click.argument("run", type=options.FOLDER, metavar="RUN")
-@click.option("--out", type=options.FOLDER,
+@click.argument("run", type=options.PLACE, metavar="RUN")
+@click.option("--out", type=options.PLACE,
               help="The page [report.html in the run's folder]; a report that is there already is "
                    "made anew, any other file is left alone.")
 @click.option("--seed", type=Whole(min=0), default=0,
@@ -80,7 +79,8 @@ def report(run: Path, out: Path | None, seed: int, it: Path | None,
     """
     from .analysis import report as reports
 
-    path = reports.write(run, out, root=data_root, it=it, seed=seed, progress=True)
+    path = reports.write(run, out, root=data_root, it=it, seed=seed, progress=True,
+                         command=terminal.command())
     click.echo(f"report     {path}")
 
 
@@ -98,12 +98,12 @@ def _window(ctx: click.Context, parameter: click.Parameter, value: str | None,
 
 
 @click.command(short_help="Write a recording for Brain-Score, rsatoolbox, CSV or netCDF.")
-@click.argument("run", type=options.FOLDER)
+@click.argument("run", type=options.PLACE)
 @click.option("--to", required=True, type=click.Choice(FORMATS),
               help="brainscore: one netCDF file, a NeuroidAssembly; rsatoolbox: one HDF5 file, a "
                    "TemporalDataset; csv: a folder of tables; netcdf: one file with a group for "
                    "each area.")
-@click.option("--out", type=options.FOLDER,
+@click.option("--out", type=options.PLACE,
               help="A new file, or folder for csv [in the run's folder: brainscore.nc, "
                    "rsatoolbox.h5, csv or recording.nc].")
 @click.option("--areas", callback=terminal.words, metavar="V1,IT",
@@ -132,5 +132,5 @@ def export(run: Path, to: str, out: Path | None, areas: tuple[str, ...] | None, 
 
     written = exporting.export(run, to, out, areas=areas, condition=condition,
                                window_ms=window_ms, stimuli=stimuli, seed=seed, pool=pool,
-                               units=units, gzip=gzip)
+                               units=units, gzip=gzip, command=terminal.command())
     click.echo(f"{to:10s} {written}")

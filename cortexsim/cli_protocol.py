@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from . import files, options
+from . import files, options, terminal
 from .terminal import Whole
 
 
@@ -57,7 +57,8 @@ def show(name: str, out: Path | None, seed: int, data_root: Path | None) -> None
             images, sources = lookup.images_of(found, seed=seed, root=data_root)
         except DatasetError as problem:
             without = f" (without what is shown: {problem})"
-        draw.draw(found, out, images=images, sources=sources, seed=seed)
+        draw.draw(found, out, images=images, sources=sources, seed=seed,
+                  command=terminal.command())
     click.echo(found.describe())
     if out is not None:
         click.echo(f"picture    {out}{without}")

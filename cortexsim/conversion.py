@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def convert(name: str, out: Path, *, weights: Path | None = None, dataset: str |
                    "weights_file_sha256": None if weights is None
                    else hashlib.sha256(weights.read_bytes()).hexdigest()},
         "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
                      "torchvision": torchvision.__version__},
     }

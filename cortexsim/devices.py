@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
+from . import machine
 from .errors import SimulationError, unknown
 
 PRECISIONS = ("float32", "bf16")
@@ -43,7 +42,7 @@ def precision(name: str | None, on: torch.device, lower: bool = False) -> str:
         If it is unknown.
     """
     if name is None:
-        native = on.type == "cuda" or _cpu_has_bf16()
+        native = on.type == "cuda" or machine.native_bf16()
         return "bf16" if lower and native else "float32"
     if name not in PRECISIONS:
         raise SimulationError(unknown("precision", name, PRECISIONS))
@@ -84,20 +83,22 @@ def exact(on: torch.device) -> Iterator[None]:
 
 
 def hardware(on: torch.device) -> str:
-    """Describe the processor in a few words, for cards and recordings."""
+    """Describe the processor, and how much of it is used, in a few words."""
+    name = processor(on)
+    return name if on.type == "cuda" else f"{name}, {torch.get_num_threads()} threads"
+
+
+def processor(on: torch.device) -> str:
+    """Name the kind of processor or GPU."""
     if on.type == "cuda":
         return str(torch.cuda.get_device_name(on))
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines()
-                 if line.startswith("model name")]
-        model = names[0] if names else model
-    return f"{model}, {torch.get_num_threads()} threads"
+    return machine.processor()
 
 
-def _cpu_has_bf16() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    # without these instructions bf16 is emulated, and slower than float32
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+def out_of_memory(problem: BaseException) -> bool:
+    """Say whether an error means that memory was asked for that is not there."""
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
+    # torch has no class of its own for main memory
+    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+    return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)

@@ -50,7 +50,15 @@ class SimulationError(CortexSimError):
 
 
 class Interrupted(SimulationError):
-    """The user stopped a run or a training; the message says what is left of it."""
+    """The user stopped a run or a training; the message says what is left of it.
+
+    Attributes
+    ----------
+    signal
+        The number of the signal that asked for it, where it is known.
+    """
+
+    signal: int | None = None
 
 
 class RecordingError(CortexSimError):
@@ -62,7 +70,7 @@ class ReferenceFileError(CortexSimError):
 
 
 def printable(text: str) -> str:
-    """Write what a terminal would obey, in text that comes from a file, as Python does: ``\\x1b``."""
+    r"""Write what a terminal would obey as Python does: ``\x1b``; for text from a file."""
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

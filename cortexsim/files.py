@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from . import schema
+from . import places, schema
 from .errors import Interrupted, RecordingError
+
+#: What a kill leaves of the first files of a recording or a checkpoint, before there is one.
+_REMAINS = re.compile(r"zarr\.[0-9a-f]{32}\.partial|network\.json\.partial"
+                      r"|(weights|training)(-[0-9]+)*\.safetensors\.partial"
+                      r"|(weights|training)(-[0-9]+)+\.safetensors")
 
 
 def check_free(out: str | Path | None) -> None:
-    """Refuse a folder for results that is there already.
+    """Refuse a folder for results in which something is already.
+
+    An empty one will do, and one in which a run was killed before it had begun.
 
     Raises
     ------
     RecordingError
-        If it is.
+        If something is there.
     """
-    if out is not None and (Path(out).exists() or Path(out).is_symlink()):
+    if out is None:
+        return
+    where = places.place(out)
+    if places.exists(where) and (places.far(where) or not unused(where)):
         raise RecordingError(
             f"{out} is there already, and a run never overwrites; name another folder with --out"
         )
 
 
+def unused(folder: Path) -> bool:
+    """Say whether nothing is in a folder but what a kill left before there was a result."""
+    return folder.is_dir() and all(
+        _REMAINS.fullmatch(item.name) or item.name == schema.RECORDING and unused(item)
+        for item in folder.iterdir())
+
+
 def make_folder(out: str | Path | None, stem: str, suffix: str = "") -> Path:
     """Make a folder for results, which no other run can then take.
+
+    In an object store there are no folders. What is written first is to be made with
+    :func:`cortexsim.places.create`, which two runs cannot both do.
 
     Parameters
     ----------
@@ -47,7 +68,7 @@ def make_folder(out: str | Path | None, stem: str, suffix: str = "") -> Path:
     Raises
     ------
     RecordingError
-        If it is there already or cannot be made.
+        If something is in it already or it cannot be made.
     """
     return _make(out, stem, suffix)[0]
 
@@ -59,22 +80,45 @@ def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
     Parameters
     ----------
     out, stem
-        As in :func:`make_folder`.
+        As in :func:`taken`.
 
     Raises
     ------
     RecordingError
-        If it is there already or cannot be made.
+        As in :func:`taken`.
     Interrupted
         In place of a KeyboardInterrupt, with what is left.
     """
+    with taken(out, stem) as folder:
+        try:
+            yield folder
+        except KeyboardInterrupt:
+            anything = places.exists(folder) if places.far(folder) else any(folder.iterdir())
+            left = (f": {folder} is incomplete and of no use, remove it" if anything
+                    else "; nothing was written")
+            raise Interrupted(f"stopped{left}") from None
+
+
+@contextmanager
+def taken(out: str | Path | None, stem: str, claim: bool = True) -> Iterator[Path]:
+    """Make a folder for results and have it alone; take it away if nothing got into it.
+
+    Parameters
+    ----------
+    out, stem
+        As in :func:`make_folder`.
+    claim
+        False where something else claims it.
+
+    Raises
+    ------
+    RecordingError
+        If something is in it already, it cannot be made, or another process has it.
+    """
     folder, made = _make(out, stem)
     try:
-        yield folder
-    except KeyboardInterrupt:
-        left = (f": {folder} is incomplete and of no use, remove it" if any(folder.iterdir())
-                else "; nothing was written")
-        raise Interrupted(f"stopped{left}") from None
+        with Claim(folder, new=True) if claim else nullcontext():
+            yield folder
     finally:
         for path in made:
             try:
@@ -86,9 +130,13 @@ def new_folder(out: str | Path | None, stem: str) -> Iterator[Path]:
 def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, list[Path]]:
     """Make the folder and those above it; return it and all that were made."""
     check_free(out)
+    if out is not None and places.far(found := places.place(out)):
+        return found, []
     number = 1
     while True:
-        folder = Path(f"{stem}-{number}{suffix}" if out is None else out)
+        folder = places.place(f"{stem}-{number}{suffix}" if out is None else out)
+        if out is not None and folder.is_dir():
+            return folder, []
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True)  # exclusive: two runs never take the same one
@@ -105,20 +153,26 @@ def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, li
 class Claim:
     """A folder, or file, that this process has for itself; the system lets go if it dies.
 
+    An object store has nothing of the kind: there two processes can go on with one recording.
+    They write the same objects with the same numbers, each of them whole, so that time is lost
+    and nothing else.
+
     Parameters
     ----------
     path
         Is there already.
+    new
+        Whether nothing may be in it: another process may have had it, and be done.
 
     Raises
     ------
     RecordingError
-        If another process has it.
+        If another process has it, or had it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, new: bool = False) -> None:
         self._place: int | None = None
-        if sys.platform == "win32":
+        if sys.platform == "win32" or places.far(path):
             return  # nothing can be locked so there
         import fcntl
 
@@ -130,6 +184,20 @@ class Claim:
             self.close()
             raise RecordingError(f"{path}: another process is at work on it; wait until it is "
                                  "done, or stop it") from None
+        if new:
+            try:
+                check_free(path)
+            except RecordingError:
+                self.close()
+                raise
+
+    def __enter__(self) -> Claim:
+        """Return the claim."""
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        """Let go of the folder."""
+        self.close()
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -183,6 +251,9 @@ def write(path: Path, data: bytes | str, kind: str | None = None) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    if places.far(path):
+        places.send(path, {"": data})
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:

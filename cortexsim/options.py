@@ -8,12 +8,32 @@ from typing import Any, TypeVar
 
 import click
 
-from . import terminal
+from . import places, terminal
 from .terminal import Whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FOLDER = click.Path(path_type=Path)
+
+
+class Folder(click.Path):
+    """A file or folder of this machine, or, where a command can do with it, of an object store."""
+
+    def __init__(self, anywhere: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self.anywhere = anywhere
+
+    def convert(self, value: Any, parameter: click.Parameter | None,
+                ctx: click.Context | None) -> Any:
+        """Return the place that a user named."""
+        found = places.place(value)
+        if places.far(found) and not self.anywhere:
+            self.fail(f"'{value}' is in an object store, where recordings and what is made of "
+                      "them can be: give a folder of this machine", parameter, ctx)
+        return found if places.far(found) else super().convert(str(found), parameter, ctx)
+
+
+#: A path of this machine; a place there or in an object store.
+FOLDER, PLACE = Folder(), Folder(anywhere=True)
 data_root = click.option(
     "--data-root", type=FOLDER,
     help="Folder with data sets that do not come along "
@@ -64,6 +84,16 @@ _GRAPH = (
                       "'cortexsim graph --list' lists."),
 )
 
+_WORKERS = (
+    click.option("--workers", type=Whole(min=1), metavar="N",
+                 help="Compute in N processes of this machine, which takes Dask: pip install "
+                      "'cortexsim[cluster]' [this one alone]."),
+    click.option("--scheduler", callback=terminal.filled, metavar="ADDRESS",
+                 help="Compute on a Dask cluster: the address of its scheduler, tcp://HOST:PORT, "
+                      "or its scheduler file. Its workers need the same CortexSim, and see --out, "
+                      "the network and the images under the same names."),
+)
+
 _SEQUENCE = (
     click.option("--sequence", type=click.Choice(["last", "first", "previous"]),
                  help="Train on sequences of images: name the one that is on (the last so far), "
@@ -83,6 +113,11 @@ _SEQUENCE = (
 def area_graph(command: Command) -> Command:
     """Give a command the options that describe an area graph."""
     return _with(_GRAPH, command)
+
+
+def workers(command: Command) -> Command:
+    """Give a command the options that say who computes."""
+    return _with(_WORKERS, command)
 
 
 def sequence(command: Command) -> Command:

@@ -4,21 +4,58 @@ from __future__ import annotations
 
 import errno
 import shlex
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Collection
+from types import FrameType
 from typing import Any
 
 import click
 
+from . import job
 from .errors import CortexSimError, Interrupted
 
-#: By the shell's convention: 128 and the number of Ctrl-C's signal.
-STOPPED, WRONG_INPUT = 130, 2
+WRONG_INPUT = 2
+#: Of a program that a signal stopped, by the shell's convention: this and the signal's number.
+STOPPED = 128
 
 
 class Program(click.Group):
-    """Turns what the user can put right into one sentence and exit status 2."""
+    """Turns what the user can put right into one sentence and exit status 2.
+
+    Attributes
+    ----------
+    stopped_by
+        The signal that asked the program to stop; Ctrl-C's unless it was another.
+    """
+
+    stopped_by: int = signal.SIGINT
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as a program: SIGTERM stops it as Ctrl-C does, and a second signal at once."""
+        if threading.current_thread() is not threading.main_thread():
+            return self.main(*args, **kwargs)
+        # nohup, for one, has some ignored
+        heard = [number for number in (signal.SIGINT, signal.SIGTERM)
+                 if signal.getsignal(number) is not signal.SIG_IGN]
+
+        def die_of_another() -> None:
+            for number in heard:
+                signal.signal(number, signal.SIG_DFL)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            die_of_another()
+            self.stopped_by = number
+            raise KeyboardInterrupt
+
+        for number in heard:
+            signal.signal(number, stop)
+        try:
+            return self.main(*args, **kwargs)
+        finally:
+            die_of_another()  # all is done: nothing is left to stop in good order
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -27,23 +64,42 @@ class Program(click.Group):
                 warnings.showwarning = _note
                 return super().invoke(ctx)
         except CortexSimError as problem:
-            click.echo(f"cortexsim: {problem}", err=True)
-            ctx.exit(STOPPED if isinstance(problem, Interrupted) else WRONG_INPUT)
+            if not getattr(problem, "told", False):  # by another process of the job
+                click.echo(f"cortexsim: {problem}", err=True)
+            ctx.exit(STOPPED + (problem.signal or self.stopped_by)
+                     if isinstance(problem, Interrupted) else WRONG_INPUT)
         except click.UsageError as problem:
             about = problem.ctx or ctx
             more = f" (options: {about.command_path} --help)"
-            click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
+            if job.speaks():
+                click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
             ctx.exit(WRONG_INPUT)
         except OSError as problem:
             if problem.errno == errno.EPIPE:
                 raise  # whoever read our output has left, which click knows how to end
             # a file nobody may read, a name too long: the system says it well enough
             place = f"{problem.filename}: " if problem.filename else ""
-            click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
+            if not getattr(problem, "told", False):
+                click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
+            ctx.exit(WRONG_INPUT)
+        except (MemoryError, RuntimeError) as problem:
+            if not _out_of_memory(problem):
+                raise
+            click.echo("cortexsim: there is not enough memory; end other programs, or ask for less "
+                       "(see --help). No file is left half-written", err=True)
             ctx.exit(WRONG_INPUT)
         except KeyboardInterrupt:
-            click.echo("cortexsim: stopped", err=True)
-            ctx.exit(STOPPED)
+            click.echo("cortexsim: stopped; no file is left half-written. To do it again, give the "
+                       "same command", err=True)
+            ctx.exit(STOPPED + self.stopped_by)
+
+
+def _out_of_memory(problem: BaseException) -> bool:
+    if isinstance(problem, MemoryError) or "torch" not in sys.modules:
+        return isinstance(problem, MemoryError)
+    from . import devices  # imports torch
+
+    return devices.out_of_memory(problem)
 
 
 class Whole(click.IntRange):
@@ -86,8 +142,9 @@ def auto(ctx: click.Context, parameter: click.Parameter, value: str) -> int | No
     return int(value)
 
 
-def leave_out(ctx: click.Context, what: str, allowed: Collection[str]) -> None:
-    """Refuse options beside ``--resume`` that would change what it goes on with.
+def leave_out(ctx: click.Context, what: str, allowed: Collection[str],
+              does: str = "--resume goes on with") -> None:
+    """Refuse options beside ``--resume``, or another, that would change what it goes on with.
 
     Raises
     ------
@@ -97,7 +154,7 @@ def leave_out(ctx: click.Context, what: str, allowed: Collection[str]) -> None:
     given = [name for name in ctx.params if name not in ("resumed", *allowed)
              and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
     if given:
-        raise CortexSimError(f"--resume goes on with a {what}, as it was started: leave out "
+        raise CortexSimError(f"{does} a {what}, as it was started: leave out "
                              f"{', '.join(map(_word, given))}")
 
 
@@ -110,9 +167,9 @@ def flag(name: str) -> str:
     return "--" + {"graph_name": "graph", "input_mode": "input"}.get(name, name).replace("_", "-")
 
 
-def command() -> str:
-    """Return the command line that runs now."""
-    return shlex.join(["cortexsim", *sys.argv[1:]])
+def command(program: str = "cortexsim") -> str:
+    """Return the command line that runs now, of a program or of what starts it."""
+    return f"{program} {shlex.join(sys.argv[1:])}"
 
 
 def _note(message: Warning | str, *about: Any, **more: Any) -> None:

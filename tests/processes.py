@@ -19,10 +19,16 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 _CONTEXT = multiprocessing.get_context("forkserver")
 # the optimizer imports torch._dynamo when it is first made
-_CONTEXT.set_forkserver_preload(["pytest", "torch._dynamo", "torchvision", "sklearn.datasets",
-                                 "scipy.ndimage", "xarray", "pandas", "zarr", "cortexsim.cli",
-                                 "cortexsim.choices", "cortexsim.experiment",
-                                 "cortexsim.training.sweep", "tests.simulation.conftest"])
+_PRELOADED = ["pytest", "torch._dynamo", "torchvision", "sklearn.datasets", "scipy.ndimage",
+              "xarray", "pandas", "zarr", "cortexsim.cli", "cortexsim.choices",
+              "cortexsim.experiment", "cortexsim.training.sweep", "tests.simulation.conftest"]
+_CONTEXT.set_forkserver_preload(_PRELOADED)
+
+
+def preload(*names: str) -> None:
+    """Have the server import more, before the first process is started."""
+    _PRELOADED.extend(names)
+    _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 
 class Started:
@@ -55,10 +61,27 @@ class Started:
             assert self._process.is_alive() and time.monotonic() < deadline, self.stderr
             time.sleep(0.01)
 
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self._process.pid, number)
+
     def send(self, number: int) -> int:
         """Send a signal and return the exit status: that of a signal is negative."""
-        os.kill(self._process.pid, number)
+        self.signal(number)
         return self.join()
+
+    def kill(self) -> int:
+        """Kill it and all that it has started."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has no group of its own yet, or has ended
+            self._process.kill()
+        return self.join()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not come to its end."""
+        return self._process.is_alive()
 
     def join(self) -> int:
         """Wait for the end and return the exit status."""
@@ -83,6 +106,7 @@ class Started:
 
 
 def _call(said: list[Path], function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    os.setpgid(0, 0)
     # a job in the background ignores Ctrl-C, and so would its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.flush()

@@ -175,6 +175,19 @@ def test_new_folders(folder):
         assert (str(first), str(second)) == ("runs/x-1", "runs/x-2")
         (second / "result").touch()
     assert left(folder / "runs") == {"x-2"}  # nothing went into the first
+    with files.new_folder("empty", "") as first:
+        with pytest.raises(RecordingError, match="empty: another process is at work on it"):
+            with files.new_folder("empty", ""):
+                pass
+        # as a run that is killed at once leaves them
+        (first / RECORDING).mkdir()
+        (first / RECORDING / f"zarr.{'0' * 32}.partial").touch()
+    with files.new_folder("empty", ""):
+        pass
+    (first / RECORDING / "zarr.json").touch()
+    with pytest.raises(RecordingError, match="empty is there already"):
+        with files.new_folder("empty", ""):
+            pass
     Path("taken").symlink_to("nowhere")
     with pytest.raises(RecordingError, match="taken is there already"):
         with files.new_folder("taken", ""):

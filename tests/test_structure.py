@@ -18,19 +18,23 @@ PACKAGE = Path(cortexsim.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"cli_analysis", "cli_networks", "cli_protocol"},
+    {"cli_analysis", "cli_doctor", "cli_networks", "cli_protocol"},
+    {"doctor"},
     {"experiment", "choices", "conversion"},
     {"analysis", "images", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},
     {"errors", "clock", "schema", "yamlio", "resources", "palette", "devices",
-     "terminal", "options", "files", "checksums"},
+     "terminal", "options", "places", "files", "stores", "checksums", "machine", "formats",
+     "provenance", "processes", "job"},
 ]
-WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "checksums",
-                 "graph", "presets", "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
+WITHOUT_TORCH = ["errors", "clock", "schema", "yamlio", "resources", "palette", "places",
+                 "stores", "checksums", "machine", "formats", "provenance", "processes", "job",
+                 "doctor", "graph", "presets",
+                 "stimuli.protocol", "stimuli.lookup", "stimuli.protocol.draw",
                  "stimuli.protocol.json_schema", "stimuli.masks", "stimuli.movie",
                  "stimuli.sequences", "options",
-                 "stimuli.datasets", "cli", "cli_analysis"]
+                 "stimuli.datasets", "cli", "cli_analysis", "cli_doctor"]
 # and all that reads recordings
 WITHOUT_TORCH += sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
@@ -106,7 +110,8 @@ def test_a_wheel_leaves_out_nothing_that_is_here():
 
 
 def test_help_imports_nothing_heavy():
-    heavy = {"torch", "numpy", "xarray", "pandas", "matplotlib", "sklearn", "scipy", "pydantic"}
+    heavy = {"torch", "numpy", "xarray", "pandas", "matplotlib", "sklearn", "scipy", "pydantic",
+             "zarr", "fsspec", "upath"}
     code = ("import runpy, sys\nsys.argv = ['cortexsim', '--help']\n"
             "try:\n    runpy.run_module('cortexsim', run_name='__main__')\n"
             f"except SystemExit as end:\n    print(end.code, sorted({heavy!r} & set(sys.modules)))")

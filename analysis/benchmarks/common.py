@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from cortexsim import devices, load_dataset, presets
-from cortexsim.graph import AreaGraph
+from cortexsim.graph import AreaGraph, Connection
 from cortexsim.models import Network, calibrate, load
 from cortexsim.simulation.batches import Batches, running
 from cortexsim.simulation.plan import Plan, prepare
@@ -100,17 +100,17 @@ def large(name: str = "fig9-3state-full") -> tuple[Network, Dataset]:
     return untrained(presets.get(name))
 
 
-def untrained(graph: AreaGraph) -> tuple[Network, Dataset]:
-    """Return a network that is calibrated but not trained, and images of noise.
+def untrained(graph: AreaGraph, images: int = IMAGES) -> tuple[Network, Dataset]:
+    """Return a network that is calibrated but not trained, and so many images of noise.
 
     What the images show, and what weights have learned, changes no time.
     """
     network = Network(graph, seed=0)
-    values = np.random.default_rng(0).integers(0, 256, (IMAGES, *network.graph.image), np.uint8)
-    images = Dataset(values, np.arange(IMAGES) % 10, [f"noise-{i}" for i in range(IMAGES)],
-                     tuple("0123456789"), "noise", "test")
+    values = np.random.default_rng(0).integers(0, 256, (images, *network.graph.image), np.uint8)
+    shown = Dataset(values, np.arange(images) % 10, [f"noise-{i}" for i in range(images)],
+                    tuple("0123456789"), "noise", "test")
     calibrate(network, torch.from_numpy(to_input(values)), CALIBRATED)
-    return network.eval(), images
+    return network.eval(), shown
 
 
 def planned(network: Network, images: Dataset, protocol: Protocol, *, precision: str = "float32",
@@ -141,17 +141,21 @@ def simulate(plan: Plan) -> Callable[[], None]:
 
 def macs(graph: AreaGraph, s: int) -> int:
     """Count the multiply-adds of all convolutions for one image at a step, all areas populated."""
+    return sum(multiply_adds(graph, c) for c in graph.firing(s, graph.names, graph.names))
+
+
+def multiply_adds(graph: AreaGraph, c: Connection) -> int:
+    """Count the multiply-adds of a connection's convolutions for one image."""
     total = 0
-    for c in graph.firing(s, graph.names, graph.names):
-        source, target = (math.prod(graph.area(name).shape[1:]) for name in (c.source, c.target))
-        size = source
-        for layer in range(1, c.layers + 1):
-            first, second, height, width = graph.kernel_shape(c, layer)
-            grows = layer == 1 and graph.grows(c)
-            # a deconvolution multiplies at each of its inputs, a convolution at each output
-            size = target if layer >= c.stride_layer and not grows else size
-            total += (source if grows else size) * first * second * height * width
-            size = target if grows else size
+    source, target = (math.prod(graph.area(name).shape[1:]) for name in (c.source, c.target))
+    size = source
+    for layer in range(1, c.layers + 1):
+        first, second, height, width = graph.kernel_shape(c, layer)
+        grows = layer == 1 and graph.grows(c)
+        # a deconvolution multiplies at each of its inputs, a convolution at each output
+        size = target if layer >= c.stride_layer and not grows else size
+        total += (source if grows else size) * first * second * height * width
+        size = target if grows else size
     return total
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from .. import files
+from .. import files, places, provenance
 from ..errors import RecordingError, unknown
 
 #: What can be compared, the function that does it, and the measurements that come along.
@@ -41,6 +42,8 @@ class Comparison:
         The picture, to be written with :func:`cortexsim.analysis.save`.
     citation
         Of the measurements.
+    recorded
+        What tells the recording from others (:func:`cortexsim.provenance.recorded`).
     """
 
     name: str
@@ -49,19 +52,22 @@ class Comparison:
     figure: Figure
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     citation: str = ""
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return title, result and citation as text."""
         cited = f"\n({self.citation})" if self.citation else ""
         return f"{self.title}\n{self.text}{cited}"
 
-    def write(self, folder: str | Path) -> list[Path]:
-        """Write the figure, as PNG and PDF, the tables, as CSV, and the text.
+    def write(self, folder: str | Path, command: str = "") -> list[Path]:
+        """Write the figure, as PNG and PDF, the tables, as CSV, the text, and where they are from.
 
         Parameters
         ----------
         folder
             Of a run, for instance. Files of an earlier comparison of this name are replaced.
+        command
+            The command that does this, if one does.
 
         Returns
         -------
@@ -70,8 +76,9 @@ class Comparison:
         """
         from .figures import save
 
-        folder = Path(folder)
-        written = [save(self.figure, folder / f"{self.name}.{end}") for end in ("png", "pdf")]
+        folder = places.place(folder)
+        written = [save(self.figure, folder / f"{self.name}.{end}", command=command)
+                   for end in ("png", "pdf")]
         texts = {"txt": f"{self}\n"}
         texts |= {f"{key}.csv": table.to_csv(index=False) for key, table in self.tables.items()}
         for end, text in texts.items():
@@ -79,6 +86,9 @@ class Comparison:
             path = folder / f"{self.name}{join}{end}"
             files.write(path, text, "the comparison")
             written.append(path)
+        told = provenance.origin(command, recording=self.recorded, measurements={
+            "citation": self.citation})
+        provenance.beside(folder, [path.name for path in written], told)
         return written
 
 
@@ -115,4 +125,7 @@ def compare(recording: xr.DataTree, kind: str, reference: str | Path | None = No
                              "with the published files of Kriegeskorte et al. 2008")
     function = getattr(import_module(f".{module}", __package__), name)
     found: Comparison = function(recording, usual if reference is None else reference, **options)
-    return found
+    from .figures import look
+
+    look.mark(found.figure, recording)
+    return replace(found, recorded=provenance.recorded(recording.attrs))

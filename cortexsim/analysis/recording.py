@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .. import files, schema
+from .. import files, formats, places, schema, stores
 from ..errors import RecordingError, unknown
 from . import damage
 from .labels import PLAIN
@@ -36,7 +36,8 @@ def open(path: str | Path) -> xr.DataTree:
     Parameters
     ----------
     path
-        The recording's folder (a Zarr store), or the folder of the run that made it.
+        The recording's folder (a Zarr store), or the folder of the run that made it, on this
+        machine or in an object store (``s3://...``).
 
     Returns
     -------
@@ -54,12 +55,12 @@ def open(path: str | Path) -> xr.DataTree:
     """
     path = place(path)
     try:
-        # chunks would need dask; xarray's own lazy arrays read what is indexed
         with warnings.catch_warnings():
             # of a store whose run ended while it was laid out; the check below says so
             warnings.filterwarnings("ignore", message="Failed to open Zarr store")
-            tree = xr.open_datatree(path, engine="zarr", chunks=None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+            tree = stores.opened(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
+        damage.check_coords(path)
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({reason})") from None
     try:
@@ -78,14 +79,14 @@ def place(path: str | Path) -> Path:
     RecordingError
         If there is nothing at the path, or the folder holds no recording.
     """
-    path = Path(path)
-    if not path.exists():
+    path = places.place(path)
+    if not places.exists(path):
         raise RecordingError(f"there is no recording at {path}")
     within = path / schema.RECORDING
     if within.is_dir():
         return within
     # '.' has no name and is its own parent: what is put beside it would be put into it
-    return path if path.name not in ("", "..") else path.resolve()
+    return path if path.name not in ("", "..") or places.far(path) else path.resolve()
 
 
 def verify(path: str | Path) -> None:
@@ -113,12 +114,7 @@ def _check(tree: xr.DataTree, path: Path) -> None:
     missing = [name for name in expected if name not in tree.data_vars]
     if "complete" not in tree.attrs or "format" not in tree.attrs:
         raise RecordingError(f"{path} is a Zarr store, but not a recording of CortexSim")
-    version = tree.attrs["format"]
-    if not isinstance(version, int) or version > schema.FORMAT_VERSION:
-        raise RecordingError(
-            f"{path} has recording format {version}; this CortexSim reads up to "
-            f"{schema.FORMAT_VERSION}: update it"
-        )
+    formats.check_recording(path, tree.attrs["format"])
     if not tree.attrs["complete"]:
         raise RecordingError(
             f"{path} is incomplete: its run was stopped or failed; go on with: "
@@ -127,6 +123,7 @@ def _check(tree: xr.DataTree, path: Path) -> None:
     if missing:
         raise RecordingError(f"{path} is damaged: it lacks {' and '.join(missing)}")
     damage.check_files(tree, path)
+    formats.upgrade(tree)
 
 
 def variable(node: xr.DataTree, name: str) -> xr.DataArray:

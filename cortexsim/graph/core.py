@@ -315,11 +315,11 @@ class AreaGraph:
         """Return the transition matrix as text: rows are sources, columns targets."""
         return as_text(self)
 
-    def draw(self, path: str | Path | None = None) -> Figure:
+    def draw(self, path: str | Path | None = None, command: str = "") -> Figure:
         """Draw the graph and its matrix; see :func:`cortexsim.graph.draw.draw`."""
         from . import draw
 
-        return draw.draw(self, path)
+        return draw.draw(self, path, command)
 
     def __str__(self) -> str:
         """Describe the graph in a few lines, then its transition matrix."""

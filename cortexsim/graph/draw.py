@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import provenance
 from ..errors import GraphError
 from .matrix import cells, label, pre_net
 
@@ -52,7 +53,7 @@ class _Sheet:
     cell: float  # width of a cell of the matrix
 
 
-def draw(graph: AreaGraph, path: str | Path | None = None) -> Figure:
+def draw(graph: AreaGraph, path: str | Path | None = None, command: str = "") -> Figure:
     """Draw a graph, and save the picture if a path is given.
 
     Parameters
@@ -61,6 +62,8 @@ def draw(graph: AreaGraph, path: str | Path | None = None) -> Figure:
         The graph.
     path
         Ends in ``.svg``, ``.png`` or ``.pdf``.
+    command
+        The command that does this, if one does.
 
     Returns
     -------
@@ -90,7 +93,7 @@ def draw(graph: AreaGraph, path: str | Path | None = None) -> Figure:
     _legend(axes, graph, sheet)
     if path is not None:
         try:
-            _save(figure, path, path.suffix.lower()[1:])
+            _save(figure, path, path.suffix.lower()[1:], graph, command)
         except OSError as problem:
             raise GraphError(f"{path}: cannot be written ({problem.strerror})") from None
     return figure
@@ -99,18 +102,19 @@ def draw(graph: AreaGraph, path: str | Path | None = None) -> Figure:
 def svg(graph: AreaGraph) -> str:
     """Return the picture as an ``<svg>`` element, to stand in a page."""
     stream = io.BytesIO()
-    _save(draw(graph), stream, "svg")
+    _save(draw(graph), stream, "svg", graph)
     text = stream.getvalue().decode()
     return text[text.index("<svg"):]
 
 
-def _save(figure: Figure, target: Any, kind: str) -> None:
+def _save(figure: Figure, target: Any, kind: str, graph: AreaGraph, command: str = "") -> None:
     import matplotlib
 
+    told = provenance.origin(command, graph={"name": graph.name, "sha256": graph.sha256})
     # the same graph gives the same bytes: no date, and element names from a fixed salt
-    dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with matplotlib.rc_context({"svg.hashsalt": "cortexsim"}):
-        figure.savefig(target, format=kind, dpi=200, metadata=dated.get(kind))
+        figure.savefig(target, format=kind, dpi=200,
+                       metadata=provenance.metadata(kind, "CortexSim area graph", told))
 
 
 def kind(graph: AreaGraph, connection: Connection) -> str:

@@ -11,6 +11,9 @@ most (measured to t = 64 on a shipped network), and float32 keeps 6e-8.
 Shared statistics are what a batch normalization that is used at every step keeps as
 its running averages: those of the indices to the readout time at which the site is
 used, measured in this same way, are averaged. From then on they hold at every index.
+
+Several processes (``network.processes``) each take their share of the images, and add up
+the sums.
 """
 
 from __future__ import annotations
@@ -120,19 +123,22 @@ def _measure_all(network: Network, frames: Sequence[Tensor | None], steps: int, 
     device = next(network.parameters()).device
     # an image that stays on is one tensor many times: moved once
     distinct = {id(x): x for x in frames if x is not None}
-    pictures = {key: [chunk.to(device) for chunk in torch.split(x, batch)]
-                for key, x in distinct.items()}
+
+    def chunks(x: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(x[network.processes.share(len(x))], batch)
+
+    pictures = {key: [chunk.to(device) for chunk in chunks(x)] for key, x in distinct.items()}
 
     def shown(drive: Tensor, chunk: int, t: int) -> Tensor:
         if brief is None:
             return drive
-        return drive * torch.split(brief.on(t), batch)[chunk].to(drive)
+        return drive * chunks(brief.on(t))[chunk].to(drive)
 
     with torch.no_grad(), devices.exact(device):
         for k in range(2, len(network.pre_net.sites()) + 2):
             _measure(network, f"pre_net:{k}", 0,
-                     (network.drive(x, k - 1) for chunks in pictures.values() for x in chunks))
-        drives = {key: [network.drive(x) for x in chunks] for key, chunks in pictures.items()}
+                     (network.drive(x, k - 1) for parts in pictures.values() for x in parts))
+        drives = {key: [network.drive(x) for x in parts] for key, parts in pictures.items()}
         states = [network.initial_state(drive=shown(drive, i, 0))
                   for i, drive in enumerate(drives[id(frames[0])])]
         for t in range(steps + 1):
@@ -159,6 +165,10 @@ def _measure(network: Network, place: str, index: int, values: Iterable[Tensor])
         count += wide.numel() // wide.shape[1]
         total = total.to(wide) + wide.sum((0, 2, 3))
         squares = squares.to(wide) + wide.square().sum((0, 2, 3))
+    if network.processes.count > 1:
+        counts = torch.full_like(total, count)
+        counts, total, squares = network.processes.sum(torch.stack([counts, total, squares]))
+        count = int(counts[0])
     mean = total / count
     network.statistics.put(place, index, mean, (squares / count - mean.square()).clamp_min(0))
     return network.statistics.known(place)[index]

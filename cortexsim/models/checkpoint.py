@@ -25,7 +25,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from .. import files, resources
+from .. import files, formats, resources
 from ..errors import CheckpointError, CortexSimError, unknown
 from ..graph import AreaGraph
 from .card import problem
@@ -33,7 +33,6 @@ from .network import Network
 from .weights import check_size
 
 CARD = "network.json"
-FORMAT = "cortexsim-network-1"
 #: A network of ours is a few MB; a card a few kB.
 MAX_CARD_BYTES, MAX_TENSOR_BYTES = 1_000_000, 4_000_000_000
 
@@ -104,8 +103,8 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
                          for k, v in network.state_dict().items()}}
     if training:
         parts["training"] = {k: v.detach().cpu().contiguous() for k, v in training.items()}
-    card = {"format": FORMAT, **card, "graph": network.graph.to_dict(), "steps": network.steps,
-            "parameters": sum(p.numel() for p in network.parameters())}
+    card = {"format": formats.NETWORK, **card, "graph": network.graph.to_dict(),
+            "steps": network.steps, "parameters": sum(p.numel() for p in network.parameters())}
     card.pop("training", None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,17 +116,28 @@ def save(folder: Path, network: Network, card: dict[str, Any], *, tag: str = "",
             card[part] = {"file": file, "sha256": hashlib.sha256(data).hexdigest(),
                           "bytes": len(data)}
         files.write(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
-        # also those that a killed process left; nobody else's
-        named = {card[part]["file"] for part in parts}
-        for old in folder.glob("*.safetensors"):
-            if _OURS.fullmatch(old.name) and old.name not in named:
-                old.unlink(missing_ok=True)
+        tidy(folder)
     except OSError as problem:
         raise CheckpointError(
             f"{folder}: the checkpoint cannot be written ({problem.strerror or problem}); "
             "one that was there before is intact"
         ) from None
     return folder
+
+
+def tidy(folder: Path) -> None:
+    """Remove files of an older checkpoint, and those that a killed process left; no others.
+
+    Parameters
+    ----------
+    folder
+        Of a checkpoint.
+    """
+    card = read_card(folder)
+    named = {card[part]["file"] for part in ("weights", "training") if part in card}
+    for old in folder.iterdir():
+        if _OURS.fullmatch(old.name.removesuffix(".partial")) and old.name not in named:
+            old.unlink(missing_ok=True)
 
 
 def _free_suffix(folder: Path, tag: str) -> str:
@@ -187,10 +197,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise CheckpointError(
             f"{path}: not a CortexSim checkpoint (its card is not JSON)") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        given = card.get("format") if isinstance(card, dict) else None
-        raise CheckpointError(
-            f"{path}: not a CortexSim checkpoint (format {given!r}, not {FORMAT!r})")
+    formats.check_network(path, card.get("format") if isinstance(card, dict) else None)
     wrong = problem(card)
     if wrong:
         raise CheckpointError(f"{path}: its card {wrong}")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, GraphError
 from ..graph import AreaGraph, Connection, sharing
+from ..processes import ALONE, Processes
 from . import engine, narrow, normalization
 from .ends import PostNet, PreNet
 from .engine import State
@@ -47,6 +48,8 @@ class Network(nn.Module):
         self.origin: dict[str, str] = {}
         #: How it was calibrated: ``images`` (how many) and ``steps``, as in a card.
         self.calibration: dict[str, Any] = {}
+        #: Those among which each batch is divided, in training, calibration and evaluation.
+        self.processes: Processes = ALONE
         self.graph = graph
         self.classes = classes
         self.steps = steps or graph.readout_time
@@ -219,7 +222,7 @@ class Network(nn.Module):
         if not net.normalize:
             pass
         elif self.training:
-            x = narrow.batch_norm(x, net.scale, net.shift, EPSILON)
+            x = narrow.batch_norm(x, net.scale, net.shift, EPSILON, self.processes)
         else:
             x = _affine(x, *self.readout_scale_shift(t))
         pooled = (F.relu(x) if net.normalize else x).mean(dim=(2, 3))
@@ -335,7 +338,7 @@ class Network(nn.Module):
                  if (pair := self.affine.at(site, index, self.beyond)) is not None]
         scale, shift = ((_join([scale for scale, _ in pairs]), _join([shift for _, shift in pairs]))
                         if pairs else (None, None))
-        return narrow.batch_norm(x, scale, shift, EPSILON)
+        return narrow.batch_norm(x, scale, shift, EPSILON, self.processes)
 
 
 def _join(tensors: Sequence[Tensor]) -> Tensor:

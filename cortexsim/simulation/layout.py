@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import schema
+from ..checksums import rows_of
 from ..graph import Area
 from ..stimuli.protocol import Condition
 from .record import Record, sample_units
@@ -131,6 +132,11 @@ class Layout:
         """How many chunks there are, the last possibly not whole."""
         return -(-self.stimuli // self.microbatch)
 
+    def trials_in(self, chunk: int) -> int:
+        """Return how many trials a chunk has."""
+        rows = rows_of(self.trials, self.chunk_trials, chunk)
+        return rows.stop - rows.start
+
     @property
     def arrays(self) -> dict[str, Spec]:
         """Every array along trials, by its path in the store."""
@@ -156,6 +162,11 @@ class Layout:
             for name in (schema.RMS, *self.record.numbers):
                 found[at + name] = Spec(leading, (count,), number, np.nan)
         return found
+
+    @property
+    def orders(self) -> dict[str, tuple[int, ...]]:
+        """By its path, the order in which an array's axes lie on disk, if not the usual one."""
+        return {name: spec.order for name, spec in self.arrays.items() if spec.order}
 
     @property
     def chunk_bytes(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,21 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from .. import checksums, files
+from .. import checksums, files, places, stores
 from ..errors import Interrupted, SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
+from . import again, origin
 from . import resume as resuming
 from .batches import Batches, running
 from .buffers import Buffers
-from .origin import describe
+from .cluster import Cluster
+from .origin import COMPUTED_ON, computer, describe
 from .plan import Plan, prepare
 from .record import Record
 from .recorder import COMPLETE, Recorder, check_range, check_space, laid_out
+from .repair import lost_parts
 from .writer import Writer
 
 
@@ -43,6 +47,7 @@ def simulate(
     provenance: Mapping[str, Any] | None = None,
     progress: bool = True,
     resume: bool = False,
+    cluster: Cluster | None = None,
 ) -> xr.DataTree:
     """Run a network through a protocol and record it.
 
@@ -61,7 +66,8 @@ def simulate(
     record
         What to keep; by default what the protocol's file asks for.
     out
-        Folder of the recording, which must not exist; by default
+        Folder of the recording, which must not exist, on this machine or in an object
+        store (``s3://...``); by default
         ``runs/<protocol>-<n>.zarr`` with the first free n.
     seed
         Of the masks, the choice of stimuli and the sampled units.
@@ -89,7 +95,11 @@ def simulate(
         Go on with the recording `out`, which was stopped or killed: everything else must
         be as it was, except that `device` is the recording's unless given, and `microbatch`
         always is. Ends in the same bits on the same kind of processor. What is on disk is
-        checked and kept; a recording that is complete is opened.
+        checked and kept, what is damaged is computed anew; a recording that is complete and
+        whole is opened.
+    cluster
+        Workers to compute on; by default this process does it all. They have to find the
+        network and the images by themselves: :func:`cortexsim.run` sees to that.
 
     Returns
     -------
@@ -109,32 +119,29 @@ def simulate(
         if out is None:
             raise SimulationError("to go on with a recording, say which: give its folder as 'out'")
         out = resuming.store(out)
-        begun = resuming.read(out)
-        device, microbatch = device or begun["device"], begun["microbatch"]
-    plan = prepare(
-        network, protocol, images, record=record, seed=seed, trials=trials,
-        device=device, precision=precision, microbatch=microbatch, sources=sources,
-    )
-    attrs = describe(plan, protocol, provenance or {})
-    if begun is not None:
-        assert out is not None
-        resuming.check(Path(out), begun, attrs)
-        if begun[COMPLETE]:
-            return xr.open_datatree(out, engine="zarr")
+        plan, begun, attrs = again.plan_again(
+            network, protocol, images, out, record=record, seed=seed, trials=trials, device=device,
+            precision=precision, sources=sources, provenance=provenance)
     else:
+        plan = prepare(
+            network, protocol, images, record=record, seed=seed, trials=trials,
+            device=device, precision=precision, microbatch=microbatch, sources=sources,
+        )
+        attrs = describe(plan, protocol, provenance or {})
         files.check_free(out)
-        check_space(Path(f"runs/{protocol.name}" if out is None else out),
+        check_space(places.place(f"runs/{protocol.name}" if out is None else out),
                     plan.layout.bytes_on_disk)
-    run = _Run(plan, attrs, out, f"runs/{protocol.name}")
+    run = _Run(plan, attrs, out, f"runs/{protocol.name}", cluster)
     try:
-        if begun is not None:
-            run.go_on()
+        if begun is not None and not run.go_on(begun):
+            assert out is not None
+            return stores.opened(places.place(out))
         run.record(progress)
     except KeyboardInterrupt:
         raise Interrupted(run.stopped()) from None
     finally:
         run.close()
-    return xr.open_datatree(run.path, engine="zarr")
+    return stores.opened(run.path)
 
 
 class _Run:
@@ -148,11 +155,16 @@ class _Run:
         Attributes of the recording.
     out, stem
         Where it goes, or what a free place is called by.
+    cluster
+        Workers to compute on; None for this process.
     """
 
     def __init__(self, plan: Plan, attrs: Mapping[str, Any], out: str | Path | None,
-                 stem: str) -> None:
-        self.plan, self.attrs, self.out, self.stem = plan, attrs, out, stem
+                 stem: str, cluster: Cluster | None) -> None:
+        self.plan, self.out, self.stem, self.cluster = plan, out, stem, cluster
+        # workers may be of another kind than this machine
+        self.computers = [] if cluster else [computer(plan.device)]
+        self.attrs = {**attrs, COMPUTED_ON: self.computers}
         self.recorder: Recorder | None = None
         self.todo = list(range(plan.layout.chunks))
 
@@ -162,42 +174,106 @@ class _Run:
         assert self.recorder is not None, "a plan has one stimulus or more"
         return self.recorder.path
 
-    def go_on(self) -> None:
-        """Take up the store that is there, and keep what in it is whole."""
+    def go_on(self, begun: Mapping[str, Any]) -> bool:
+        """Take up the store that is there, and keep what in it is whole.
+
+        Returns
+        -------
+        bool
+            Whether there is anything left to do.
+        """
         assert self.out is not None
-        there, path = laid_out(Path(self.out)), Path(self.out)
+        path, lost = places.place(self.out), dict[str, bytes]()
+        if laid_out(path):
+            self.todo = checksums.bad_chunks(path)
+            lost = lost_parts(path, self.plan.layout)
+        if begun[COMPLETE]:
+            if not self.todo and not lost:
+                return False
+            warnings.warn(resuming.damaged(path, self.todo, lost, self.plan.layout), stacklevel=3)
         self.recorder = Recorder(path, self.plan.layout, self.attrs,
                                  resumed=resuming.going_on_with(self.attrs))
-        if there:
-            self.todo = checksums.bad_chunks(path)
+        self.recorder.put_back(lost)
+        self.computers = list(begun.get(COMPUTED_ON, ()))
+        if self.cluster is None and begun["device"] == self.attrs["device"]:
+            self._computed_on(computer(self.plan.device))
+        return True
 
     def record(self, progress: bool) -> None:
         """Compute and write all that is missing; then mark the recording complete."""
-        plan, layout = self.plan, self.plan.layout
-        per_chunk = [checksums.rows_of(layout.trials, layout.chunk_trials, k) for k in self.todo]
-        left = sum(rows.stop - rows.start for rows in per_chunk)
-        bar = tqdm(total=layout.trials, initial=layout.trials - left, unit="trial",
-                   disable=None if progress else True)
-        with bar, running(plan), Writer() as writer:
-            batches = Batches(plan)
-            for chunk, rows in zip(self.todo, per_chunk, strict=True):
+        layout = self.plan.layout
+        left = sum(layout.trials_in(chunk) for chunk in self.todo)
+        with tqdm(total=layout.trials, initial=layout.trials - left, unit="trial",
+                  disable=None if progress else True) as bar:
+            made = self._alone() if self.cluster is None else self._together(self.cluster)
+            with closing(made):
+                for chunk in made:
+                    bar.update(layout.trials_in(chunk))
+        assert self.recorder is not None, "a plan has one stimulus or more"
+        self.recorder.finish()
+
+    def _alone(self) -> Iterator[int]:
+        """Compute in this process; yield each chunk."""
+        with running(self.plan), Writer() as writer:
+            batches = Batches(self.plan)
+            for chunk in self.todo:
                 buffers = batches.compute(chunk)
                 if self.recorder is None:
                     # only now, so that what fails at once leaves nothing behind
                     buffers.wait()
-                    check_range(layout, buffers.values)
+                    check_range(self.plan.layout, buffers.values)
                     self.recorder = self._laid_out()
                 writer.submit(partial(_write, self.recorder, chunk, buffers))
-                bar.update(rows.stop - rows.start)
-        assert self.recorder is not None, "a plan has one stimulus or more"
-        self.recorder.finish()
+                yield chunk
+
+    def _together(self, cluster: Cluster) -> Iterator[int]:
+        """Have workers compute; yield each chunk that is written."""
+        if not self.todo:
+            return
+        with cluster.gather(len(self.todo)) as team:
+            begun = self.recorder is not None
+            if self.recorder is None:
+                self.recorder = self._laid_out()
+            told = set[str]()
+            try:
+                for made in team.compute(str(self.path.absolute()), self.todo):
+                    self._computed_on(made.worker)
+                    for warning in {*made.warnings} - told:
+                        warnings.warn(warning, stacklevel=2)
+                    told |= {*made.warnings}
+                    yield made.chunk
+            except BaseException:
+                team.stop()
+                if not begun and not self.recorder.trials_done:
+                    self._take_away()
+                raise
+            self.recorder.note({"workers": team.size})
+
+    def _computed_on(self, one: Mapping[str, str]) -> None:
+        """Note what kind of computer a chunk comes from, and say if there are several."""
+        assert self.recorder is not None
+        if one in self.computers:
+            return
+        if self.computers:
+            new, *known = (origin.words(each) for each in (one, *self.computers))
+            warnings.warn(f"{self.path} is computed on {new}, and on {'; '.join(known)}: numbers "
+                          "agree to rounding", stacklevel=3)
+        self.computers.append(dict(one))
+        self.recorder.note({COMPUTED_ON: self.computers})
+
+    def _take_away(self) -> None:
+        """Leave nothing of a run that failed at once."""
+        path = self.path
+        self.close()
+        self.recorder = None
+        places.remove(path)
 
     def _laid_out(self) -> Recorder:
         place = files.make_folder(self.out, self.stem, ".zarr")
         try:
             return Recorder(place, self.plan.layout, self.attrs)
         except KeyboardInterrupt:
-            shutil.rmtree(place)  # no number is in it yet
+            places.remove(place)  # no number is in it yet
             raise
 
     def stopped(self) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 
 import torch
+
+from ..devices import out_of_memory as out_of_memory
+from ..machine import available
 
 #: Stimuli in a batch unless told otherwise: on processors more bring nothing, GPUs like more.
 MOST = {"cpu": 32, "cuda": 256}
@@ -13,10 +15,6 @@ MOST = {"cpu": 32, "cuda": 256}
 CHUNK_BYTES = 256 * 2**20
 #: Of the memory that is free, what a run sets out to take.
 _SHARE = 0.5
-_CGROUP = Path("/sys/fs/cgroup")
-#: Cgroup v2 and v1: the limit, and what is used of it.
-_LIMITS = (("memory.max", "memory.current"),
-           ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
 
 def fitting_batch(wanted: int | None, stimuli: int, stimulus_bytes: int, activity_bytes: int,
@@ -52,27 +50,6 @@ def fitting_batch(wanted: int | None, stimuli: int, stimulus_bytes: int, activit
     return -(-stimuli // -(-stimuli // max(1, most)))
 
 
-def available() -> int | None:
-    """Return how many bytes of main memory can be taken, None where the system does not say."""
-    found = []
-    for line in _read(Path("/proc/meminfo")).splitlines():
-        if line.startswith("MemAvailable:"):
-            found.append(int(line.split()[1]) * 1024)
-    for limit, used in _LIMITS:
-        # "max", or nothing at all, where there is no limit
-        texts = [_read(_CGROUP / name).strip() for name in (limit, used)]
-        if all(text.isdigit() for text in texts):
-            found.append(max(0, int(texts[0]) - int(texts[1]) + _cache(limit)))
-    return min(found, default=None)
-
-
-def out_of_memory(problem: BaseException) -> bool:
-    """Say whether an error means that memory was asked for that is not there."""
-    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
-        return True
-    # torch has no class of its own for main memory
-    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
-    return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)
 
 
 def release() -> None:
@@ -80,17 +57,3 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _cache(limit: str) -> int:
-    """Return what a cgroup holds of files, which the system gives up when it is needed."""
-    text = _read((_CGROUP / limit).with_name("memory.stat"))
-    fields = (line.split() for line in text.splitlines())
-    return sum(int(value) for name, value in fields if name == "inactive_file")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""

@@ -9,13 +9,18 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .. import schema
+import torch
+
+from .. import devices, schema
 from ..models.calibration import statistics_used
 from ..models.network import Network
 from ..stimuli.datasets import sha256
 from ..stimuli.gallery import draws_others
 from ..stimuli.protocol import Protocol
 from .plan import Plan
+
+#: The attribute that lists the kinds of computers that computed a recording.
+COMPUTED_ON = "computed_on"
 
 
 def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,9 +48,30 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
             "python": platform.python_version(),
             **{name: _version(name) for name in ("cortexsim", "torch", "xarray", "zarr", "numpy")},
         },
+        COMPUTED_ON: [computer(plan.device)],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance,
     }
+
+
+def computer(device: torch.device) -> dict[str, str]:
+    """Say what decides the last bits of numbers.
+
+    Returns
+    -------
+    dict
+        ``processor``, its ``instructions`` that torch uses (of a GPU, the version of CUDA),
+        and the version of ``torch``.
+    """
+    instructions = (f"CUDA {torch.version.cuda}" if device.type == "cuda"
+                    else torch.backends.cpu.get_cpu_capability())
+    return {"processor": devices.processor(device), "instructions": instructions,
+            "torch": torch.__version__}
+
+
+def words(one: Mapping[str, str]) -> str:
+    """Name a kind of computer, from :func:`computer`."""
+    return ", ".join(f"torch {word}" if key == "torch" else word for key, word in one.items())
 
 
 def _record(plan: Plan) -> dict[str, Any]:

@@ -14,10 +14,20 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.buffer import Buffer
+from zarr.abc.store import Store
 from zarr.codecs import TransposeCodec
+from zarr.storage import MemoryStore
 
-from .. import files, schema
-from ..checksums import NOT_DONE, array_at, checksum, rows_of
+from .. import files, places, schema, stores
+from ..checksums import (
+    COORDS,
+    NOT_DONE,
+    array_at,
+    checksum,
+    rows_of,
+    written,
+)
 from ..errors import RecordingError, SimulationError
 from .layout import Coords, Layout
 
@@ -25,6 +35,8 @@ COMPLETE, RESUMED = "complete", "resumed"
 METADATA = "zarr.json"
 #: The largest number of float16.
 LARGEST = float(np.finfo(np.float16).max)
+_HALF = f"{LARGEST:g}, the largest number of float16: record in float32 (--dtype float32)"
+_SQUARE = "1e19, whose square is no number of float32, so it has no norm: a gain below 1 may help"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Zarr's word on what the layout needs and xarray reads: nothing for a user to act on.
 _KNOWN_WARNINGS = ("Consolidated metadata", "The data type .* does not have a Zarr V3 spec")
@@ -36,7 +48,8 @@ class Recorder:
     Parameters
     ----------
     path
-        Folder of the store; there already, and empty unless `resumed`.
+        Folder of the store; there already, and empty unless `resumed`. In an object store
+        nothing is there before.
     layout
         What the store holds.
     attrs
@@ -44,6 +57,9 @@ class Recorder:
     resumed
         To go on with what is there: what is added to the list of that name among the
         attributes. None for a new store.
+    shared
+        Whether the store was laid out, and is claimed, by another process, which has this one
+        write some of its chunks.
 
     Raises
     ------
@@ -52,18 +68,21 @@ class Recorder:
     """
 
     def __init__(self, path: Path, layout: Layout, attrs: Mapping[str, Any],
-                 resumed: Mapping[str, Any] | None = None) -> None:
+                 resumed: Mapping[str, Any] | None = None, shared: bool = False) -> None:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
-        self._orders = {name: spec.order for name, spec in layout.arrays.items() if spec.order}
-        self._lock = files.Claim(path)
+        self._lock = None if shared else files.Claim(path, new=resumed is None)
         try:
             with _told(path, self.going_on), warnings.catch_warnings():
                 for message in _KNOWN_WARNINGS:
                     warnings.filterwarnings("ignore", message=message)
-                self._root = (self._lay_out({**attrs, COMPLETE: False}) if resumed is None
-                              else self._go_on(resumed))
+                if shared:
+                    self._root = zarr.open_group(stores.store(path), mode="r+")
+                elif resumed is None:
+                    self._root = self._lay_out({**attrs, COMPLETE: False})
+                else:
+                    self._root = self._go_on(resumed)
                 # a chunk without anything in it is written, too, to be told from a lost one;
                 # an array does so only if it was opened under this setting
                 with zarr.config.set({"array.write_empty_chunks": True}):
@@ -75,48 +94,41 @@ class Recorder:
     def _go_on(self, resumed: Mapping[str, Any]) -> zarr.Group:
         attrs = json.loads((self.path / METADATA).read_text(encoding="utf-8"))["attributes"]
         attrs[RESUMED] = [*attrs.get(RESUMED, ()), dict(resumed)]
+        attrs[COMPLETE] = False  # it may have been, and was damaged
         if not laid_out(self.path):
-            for item in self.path.iterdir():
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
+            places.clear(self.path)
             return self._lay_out(attrs)
-        # what was being written when the run was killed: a file takes its name when it is whole
-        for item in self.path.rglob("*.partial"):
-            item.unlink()
+        if not places.far(self.path):
+            # what was being written when the run was killed: a file takes its name when whole
+            for item in self.path.rglob("*.partial"):
+                item.unlink()
         self._rewrite(lambda metadata: metadata.update(attributes=attrs))
-        return zarr.open_group(str(self.path), mode="r+")
+        return zarr.open_group(stores.store(self.path), mode="r+")
 
     def _lay_out(self, attrs: Mapping[str, Any]) -> zarr.Group:
-        root = zarr.create_group(str(self.path), attributes=dict(attrs))
-        for name, coords in self.layout.groups():
-            group = root.create_group(name) if name else root
-            # xarray's way to tell coordinates from data
-            others = [key for key, (dims, _) in coords.items() if dims != (key,)]
-            group.attrs["coordinates"] = " ".join(others)
-            _write_coords(group, coords)
-        for path, spec in self.layout.arrays.items():
-            root.create_array(
-                path,
-                shape=(self.layout.trials, *spec.shape),
-                chunks=(self.layout.chunk_trials, *spec.shape),
-                dtype=spec.dtype,
-                fill_value=spec.fill,
-                dimension_names=spec.dims,
-                filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
-                # activity hardly gets smaller, and compressing it takes longer than computing it
-                compressors=None if path.endswith(schema.ACTIVATION) else "auto",
-            )
-        root.create_array(
-            schema.DONE, shape=(self.layout.chunks,), chunks=(1,), dtype="int64",
-            fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
-            attributes={
-                "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
-                "arrays": sorted(self.layout.arrays),
-                "chunk_trials": self.layout.chunk_trials,
-            },
-        )
-        zarr.consolidate_metadata(str(self.path))
-        self._rewrite(self._order)
-        return root
+        if not places.far(self.path):
+            for rest in self.path.glob("*.partial"):
+                rest.unlink()  # of a run that was killed before it had begun
+            root = make(str(self.path), self.layout, attrs)
+            zarr.consolidate_metadata(str(self.path))
+            self._rewrite(self._order)
+            return root
+        # some hundred small objects, each made by several requests: they are put together here
+        objects: dict[str, Buffer] = {}
+        store = MemoryStore(objects)
+        make(store, self.layout, attrs)
+        try:
+            places.create(self.path / METADATA, objects[METADATA].to_bytes())
+        except FileExistsError:
+            raise RecordingError(f"{self.path} is another run's, which was faster; name another "
+                                 "place with --out") from None
+        zarr.consolidate_metadata(store)
+        ready = {name: item.to_bytes() for name, item in objects.items()}
+        metadata = json.loads(ready.pop(METADATA))
+        places.send(self.path, ready)
+        self._order(metadata)
+        files.write(self.path / METADATA, json.dumps(metadata, indent=2))
+        return zarr.open_group(stores.store(self.path), mode="r+")
 
     def write(self, chunk: int, values: Mapping[str, NDArray[Any]]) -> None:
         """Write one chunk of every array, then its entry in ``done``.
@@ -140,9 +152,23 @@ class Recorder:
         rows = rows_of(self.layout.trials, self.layout.chunk_trials, chunk)
         kept = {path: values[path][: rows.stop - rows.start] for path in self.layout.arrays}
         with _told(self.path, self.going_on):
-            for path, part in kept.items():
-                self._arrays[path][rows] = part
-            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self._orders)
+            def put(path: str) -> None:
+                self._arrays[path][rows] = kept[path]
+
+            stores.each(self.path, put, kept)
+            array_at(self._root, schema.DONE)[chunk] = checksum(kept, self.layout.orders)
+
+    def put_back(self, parts: Mapping[str, bytes]) -> None:
+        """Write parts of the layout that were lost, by their path.
+
+        Raises
+        ------
+        RecordingError
+            If the disk is full or fails.
+        """
+        with _told(self.path, self.going_on):
+            for name, data in parts.items():
+                files.write(self.path / name, data)
 
     def finish(self) -> None:
         """Mark the recording complete, in one move, and let go of it.
@@ -152,24 +178,30 @@ class Recorder:
         RecordingError
             If the disk is full or fails; the recording stays incomplete.
         """
-        def mark(metadata: dict[str, Any]) -> None:
-            metadata["attributes"][COMPLETE] = True
-
-        with _told(self.path, self.going_on):
-            self._rewrite(mark)
+        self.note({COMPLETE: True})
         self.close()
+
+    def note(self, attrs: Mapping[str, Any]) -> None:
+        """Set attributes of the root, in one move.
+
+        Raises
+        ------
+        RecordingError
+            If the disk is full or fails; they are as before.
+        """
+        with _told(self.path, self.going_on):
+            self._rewrite(lambda metadata: metadata["attributes"].update(attrs))
 
     @property
     def trials_done(self) -> int:
         """How many trials are on disk."""
-        done = np.asarray(array_at(self._root, schema.DONE)[:]) != NOT_DONE
-        layout = self.layout
-        rows = [rows_of(layout.trials, layout.chunk_trials, int(k)) for k in np.flatnonzero(done)]
-        return sum(part.stop - part.start for part in rows)
+        done = written(array_at(self._root, schema.DONE)) != NOT_DONE
+        return sum(self.layout.trials_in(int(chunk)) for chunk in np.flatnonzero(done))
 
     def close(self) -> None:
         """Let go of the store, so that another process can go on with it."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def _rewrite(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the root's metadata on disk, in one move."""
@@ -186,6 +218,51 @@ class Recorder:
         metadata["consolidated_metadata"]["metadata"] = {path: members[path] for path in ordered}
 
 
+def make(store: str | Store, layout: Layout, attrs: Mapping[str, Any]) -> zarr.Group:
+    """Make all groups, coordinates and empty arrays of a store."""
+    root = zarr.create_group(store, attributes=dict(attrs))
+    for name, coords in layout.groups():
+        group = root.create_group(name) if name else root
+        # xarray's way to tell coordinates from data
+        others = [key for key, (dims, _) in coords.items() if dims != (key,)]
+        group.attrs["coordinates"] = " ".join(others)
+        _write_coords(group, coords)
+    for path, spec in layout.arrays.items():
+        root.create_array(
+            path,
+            shape=(layout.trials, *spec.shape),
+            chunks=(layout.chunk_trials, *spec.shape),
+            dtype=spec.dtype,
+            fill_value=spec.fill,
+            dimension_names=spec.dims,
+            filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
+            # activity hardly gets smaller, and compressing it takes longer than computing it
+            compressors=None if path.endswith(schema.ACTIVATION) else "auto",
+        )
+    root.create_array(
+        schema.DONE, shape=(layout.chunks,), chunks=(1,), dtype="int64",
+        fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
+        attributes={
+            "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
+            "arrays": sorted(layout.arrays),
+            "chunk_trials": layout.chunk_trials,
+            COORDS: {f"{group}/{name}".lstrip("/"): checksum({"": values})
+                     for group, coords in layout.groups() for name, (_, values) in coords.items()},
+        },
+    )
+    return root
+
+
+def laid_out_objects(layout: Layout) -> dict[str, bytes]:
+    """Return all that a store holds once it is laid out, by path."""
+    objects: dict[str, Buffer] = {}
+    with warnings.catch_warnings():
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        make(MemoryStore(objects), layout, {})
+    return {name: item.to_bytes() for name, item in objects.items()}
+
+
 def laid_out(path: Path) -> bool:
     """Say whether a store was laid out to the end, which is when its metadata are joined."""
     metadata = json.loads((path / METADATA).read_text(encoding="utf-8"))
@@ -194,7 +271,7 @@ def laid_out(path: Path) -> bool:
 
 
 def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse activity that float16 cannot hold.
+    """Refuse activity that cannot be held: in float16, or, squared, in float32.
 
     Parameters
     ----------
@@ -208,24 +285,21 @@ def check_range(layout: Layout, values: Mapping[str, NDArray[Any]]) -> None:
     SimulationError
         Naming the first step, and an area.
     """
-    if layout.record.dtype != "float16":
-        return
-    beyond: list[tuple[int, str]] = []
+    beyond: list[tuple[int, str, str]] = []
     for area in layout.areas:
-        path = f"{area.name}/{schema.ACTIVATION}"
-        if path not in values:
+        rms, path = values[f"{area.name}/{schema.RMS}"], f"{area.name}/{schema.ACTIVATION}"
+        beyond += [(layout.indices[place], area.name, _SQUARE)
+                   for place in np.flatnonzero(np.isinf(rms).any(axis=0)).tolist()]
+        if layout.record.dtype != "float16" or path not in values:
             continue
         # no unit is beyond the norm of all, which is at hand: most often nothing is searched
-        norm = values[f"{area.name}/{schema.RMS}"] * np.sqrt(np.prod(area.shape))
-        beyond += [(layout.indices[place], area.name)
+        norm = rms * np.sqrt(np.prod(area.shape))
+        beyond += [(layout.indices[place], area.name, _HALF)
                    for trial, place in np.argwhere(norm > LARGEST).tolist()
                    if np.isinf(values[path][trial, place]).any()]
     if beyond:
-        step, name = min(beyond)
-        raise SimulationError(
-            f"activity of {name} at step {step} is beyond {LARGEST:g}, the largest number of "
-            "float16: record in float32 (--dtype float32)"
-        )
+        step, name, what = min(beyond)
+        raise SimulationError(f"activity of {name} at step {step} is beyond {what}")
 
 
 def check_space(path: Path, needed: int) -> None:
@@ -236,6 +310,8 @@ def check_space(path: Path, needed: int) -> None:
     RecordingError
         With what to do.
     """
+    if places.far(path):
+        return  # an object store has no end that it would tell
     above = next(parent for parent in path.absolute().parents if parent.exists())
     with _told(path):
         free = shutil.disk_usage(above).free

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import schema
+from .. import places, schema
+from ..checksums import rows_of
 from ..errors import RecordingError
+from .layout import Layout
 from .recorder import COMPLETE, METADATA
 
 #: What has to be the same, and what to call it where it is not.
@@ -24,19 +26,20 @@ _SAME = {
 
 
 def store(folder: str | Path) -> Path:
-    """Return the recording in the folder of a run, or the folder where it is one itself.
+    """Return the place of the recording in the folder of a run, or the folder if it is one itself.
 
     Raises
     ------
     RecordingError
         If there is none.
     """
-    folder = Path(folder)
+    folder = places.place(folder)
+    there = places.exists(folder)
     for place in (folder, folder / schema.RECORDING):
         if (place / METADATA).is_file():
             return place
     what = ("nothing was recorded there before it stopped; run it again"
-            if folder.is_dir() else "no such folder")
+            if there else "no such folder")
     raise RecordingError(f"{folder}: there is no recording to go on with ({what})")
 
 
@@ -110,6 +113,23 @@ def going_on_with(now: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a recording says of its being resumed."""
     return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "device": now["device"],
             "versions": now["versions"], **{k: now[k] for k in ("command",) if now.get(k)}}
+
+
+def damaged(path: Path, chunks: Sequence[int], parts: Collection[str], layout: Layout) -> str:
+    """Say what of a recording that was complete is made anew: chunks, and parts of its layout."""
+    found = []
+    if chunks:
+        first = rows_of(layout.trials, layout.chunk_trials, chunks[0])
+        found.append(f"chunk {chunks[0]} of {layout.chunks} (trials {first.start} to "
+                     f"{first.stop - 1}){_more(chunks)}")
+    if parts:
+        found.append(f"{min(parts)}{_more(parts)}")
+    return (f"{path} is damaged: {', and '.join(found)} is not as it was written; computing it "
+            "anew")
+
+
+def _more(found: Collection[object]) -> str:
+    return f", and {len(found) - 1} more" if len(found) > 1 else ""
 
 
 def _check_format(path: Path, version: object) -> None:

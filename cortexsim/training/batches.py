@@ -27,6 +27,8 @@ from .state import Settings
 
 #: Fragments of debris in the renderings of each scan that make up one epoch.
 DEBRIS = (0, 0, 8, 12, 16, 16, 16, 20)
+#: Every row.
+ALL = slice(None)
 
 
 def generator(*parts: object) -> torch.Generator:
@@ -62,18 +64,30 @@ class Augmentation:
     scale: float = 0.0
     background: int | tuple[int, ...] = 0
 
-    def __call__(self, pixels: Tensor, random: torch.Generator) -> Tensor:
-        """Augment pixels, shape (batch, channels, height, width), values kept."""
+    def __call__(self, pixels: Tensor, random: torch.Generator,
+                 rows: slice = ALL) -> Tensor:
+        """Augment pixels, values kept.
+
+        Parameters
+        ----------
+        pixels
+            The whole batch, shape (batch, channels, height, width): chance is drawn for each
+            image of it, so that its parts are augmented as the whole is.
+        random
+            Where chance comes from.
+        rows
+            The images wanted.
+        """
+        drawn, (pixels, device) = len(pixels), (pixels[rows], pixels.device)
         count, _, height, width = pixels.shape
-        device = pixels.device
         outside = torch.tensor(self.background, dtype=pixels.dtype, device=device).view(-1, 1, 1)
         if self.rotate or self.scale:
-            draw = torch.rand(2, count, generator=random).to(device) * 2 - 1
+            draw = torch.rand(2, drawn, generator=random)[:, rows].to(device) * 2 - 1
             angle, zoom = torch.deg2rad(draw[0] * self.rotate), 1 + draw[1] * self.scale
             zero = torch.zeros_like(angle)
-            rows = [zoom * angle.cos(), -zoom * angle.sin(), zero,
-                    zoom * angle.sin(), zoom * angle.cos(), zero]
-            grid = F.affine_grid(torch.stack(rows, 1).view(count, 2, 3), list(pixels.shape),
+            turned = [zoom * angle.cos(), -zoom * angle.sin(), zero,
+                      zoom * angle.sin(), zoom * angle.cos(), zero]
+            grid = F.affine_grid(torch.stack(turned, 1).view(count, 2, 3), list(pixels.shape),
                                  align_corners=False)
             # outside of its input grid_sample sees zeros
             relative = F.grid_sample(pixels.float() - outside, grid, align_corners=False)
@@ -82,11 +96,12 @@ class Augmentation:
             padded = outside.to(pixels.dtype).expand(pixels.shape[1], 1, 1).repeat(
                 count, 1, height + 2 * self.shift, width + 2 * self.shift)
             padded[:, :, self.shift:self.shift + height, self.shift:self.shift + width] = pixels
-            corner = torch.randint(2 * self.shift + 1, (2, count), generator=random).to(device)
+            corner = torch.randint(2 * self.shift + 1, (2, drawn), generator=random)
+            corner = corner[:, rows].to(device)
             y = corner[0, :, None] + torch.arange(height, device=device)
             x = corner[1, :, None] + torch.arange(width, device=device)
             if self.flip:
-                mirror = (torch.rand(count, generator=random) < 0.5).to(device)
+                mirror = (torch.rand(drawn, generator=random) < 0.5)[rows].to(device)
                 x = torch.where(mirror[:, None], x.flip(1), x)
             each = torch.arange(count, device=device)[:, None, None]
             pixels = padded.permute(0, 2, 3, 1)[each, y[:, :, None], x[:, None, :]]
@@ -151,11 +166,24 @@ class TrainingImages:
         order = order[: len(self) * self.task.images].view(len(self), self.task.images)
         return pixels[order], labels[order]
 
-    def batch(self, pixels: Tensor, epoch: int, batch: int) -> list[Tensor]:
-        """Return one batch as the network takes it, augmented: for each place its images."""
-        random = generator(self.seed, "batch", epoch, batch)
-        augmented = as_input(self.augment(pixels.flatten(0, 1), random))
-        return list(augmented.view_as(pixels).unbind(1))
+    def batch(self, pixels: Tensor, epoch: int, batch: int,
+              share: slice = ALL) -> list[Tensor]:
+        """Return one batch as the network takes it, augmented: for each place its images.
+
+        Parameters
+        ----------
+        pixels
+            The whole batch, shape (batch, images, channels, height, width).
+        epoch, batch
+            Which it is.
+        share
+            The sequences wanted of it; all by default.
+        """
+        random, images = generator(self.seed, "batch", epoch, batch), pixels.shape[1]
+        first, last, _ = share.indices(len(pixels))
+        augmented = as_input(self.augment(pixels.flatten(0, 1), random,
+                                          slice(first * images, last * images)))
+        return list(augmented.view(last - first, *pixels.shape[1:]).unbind(1))
 
 
 def training_images(settings: Settings, root: Path | None) -> Dataset:
@@ -203,7 +231,8 @@ def in_sequence(count: int, images: int, seed: int) -> Tensor:
     return torch.stack(orders)
 
 
-def exposed(images: Tensor, share: float, end: int, random: torch.Generator) -> Brief:
+def exposed(images: Tensor, share: float, end: int, random: torch.Generator, *,
+            batch: int | None = None, rows: slice = ALL) -> Brief:
     """Let some images go off at random, before the readout.
 
     Parameters
@@ -217,12 +246,14 @@ def exposed(images: Tensor, share: float, end: int, random: torch.Generator) -> 
         equally often; the others stay on for ever.
     random
         Where chance comes from.
+    batch, rows
+        If the images are these rows of a larger batch: its size, for which chance is drawn.
     """
-    count = len(images)
+    count = len(images) if batch is None else batch
     steps = torch.randint(1, end + 1, (count,), generator=random)
     stay = torch.rand(count, generator=random) >= share
     steps = torch.where(stay, torch.iinfo(torch.int64).max, steps)
-    return Brief(images, steps.to(images.device))
+    return Brief(images, steps[rows].to(images.device))
 
 
 def calibration_frames(dataset: Dataset, task: SequenceTask, input_mode: str, count: int,

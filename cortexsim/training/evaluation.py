@@ -25,6 +25,7 @@ def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = N
     """Return the proportion of images named correctly at each readout time.
 
     Of sequences there are as many as images, and each image comes once at each place.
+    Several processes (``network.processes``) divide them among each other.
 
     Parameters
     ----------
@@ -67,10 +68,12 @@ def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = N
     network.eval()
     device = next(network.parameters()).device
     labels = torch.from_numpy(dataset.labels).to(device)
-    rows = in_sequence(len(dataset), task.images, seed)
+    processes = network.processes
+    rows = in_sequence(len(dataset), task.images, seed)[:, processes.share(len(dataset))]
     correct = dict.fromkeys(times, 0)
-    starts = range(0, len(dataset), batch)
-    for start in tqdm(starts, desc="evaluating", disable=None if progress else True, leave=False):
+    starts = range(0, rows.shape[1], batch)
+    for start in tqdm(starts, desc="evaluating", leave=False,
+                      disable=None if progress and processes.first else True):
         places = rows[:, start:start + batch]
         pictures = [torch.from_numpy(to_input(dataset.images[place.numpy()])).to(device)
                     for place in places]
@@ -81,7 +84,8 @@ def evaluate(network: Network, dataset: Dataset, times: Iterable[int] | None = N
             asked = labels[places[task.asked(time)].to(device)]
             correct[time] += int((scores.argmax(1) == asked).sum())
     network.train(was_training)
-    return {time: count / len(dataset) for time, count in correct.items()}
+    counts = processes.totals(*correct.values())
+    return {time: count / len(dataset) for time, count in zip(correct, counts, strict=True)}
 
 
 def _check(network: Network, times: Sequence[int]) -> None:

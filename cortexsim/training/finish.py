@@ -31,7 +31,8 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     usual = {"steps": CALIBRATED_STEPS, "images": CALIBRATION_IMAGES}
     asked = usual | card.pop("final_calibration", {})
     steps = int(min(max(asked["steps"], network.graph.readout_time), network.weights_limit))
-    write_metrics(out / "metrics.csv", at.history)  # a kill may have come before the last one
+    if network.processes.first:  # a kill may have come before the last one
+        write_metrics(out / "metrics.csv", at.history)
     reached, card["calibration"] = measure_statistics(network, data, settings, steps,
                                                       asked["images"], progress)
     if reached < network.graph.readout_time:
@@ -47,7 +48,9 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     card["history"] = at.history
     card["seconds"] = round(at.seconds, 1)
     card.pop("position", None)
-    return checkpoint.save(out, network, card)
+    if network.processes.first:
+        checkpoint.save(out, network, card)
+    return out
 
 
 def measure_statistics(network: Network, data: datasets.Dataset, settings: Settings, steps: int,
@@ -56,7 +59,8 @@ def measure_statistics(network: Network, data: datasets.Dataset, settings: Setti
     graph = network.graph
     frames = calibration_frames(data, settings.task(graph), graph.input, count, settings.seed,
                                 steps, settings.brief)
-    with tqdm(total=steps + 1, desc="calibrating", disable=None if progress else True) as bar:
+    with tqdm(total=steps + 1, desc="calibrating",
+              disable=None if progress and network.processes.first else True) as bar:
         reached = calibrate(network, frames, steps, on_step=lambda t: bar.update())
     return reached, {**network.calibration, "seed": settings.seed, "input": graph.input,
                      "dataset": data.name}

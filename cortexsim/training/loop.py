@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import platform
 import time
-import warnings
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from .. import __version__, devices
+from .. import __version__, devices, files
 from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
 from ..models import checkpoint
 from ..models.calibration import calibrate
 from ..models.frames import Frames
 from ..models.network import Network
+from ..processes import ALONE, Processes
 from ..stimuli import datasets
 from . import recipes
 from .batches import (
@@ -33,8 +33,9 @@ from .batches import (
 )
 from .evaluation import evaluate
 from .finish import CALIBRATED_STEPS, CALIBRATION_IMAGES, dynamics, finish
+from .learning import Learner
 from .start import starting_network
-from .state import Position, Settings, interrupts, settled, write_metrics
+from .state import Position, Settings, enough_memory, interrupts, settled, write_metrics
 
 #: Training images of the calibration after each epoch, for the accuracy on held-out images;
 #: fewer than at the end, to be quick.
@@ -43,8 +44,8 @@ EPOCH_CALIBRATION_IMAGES = 1000
 
 def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | None = None,
           name: str = "", command: str = "", progress: bool = True,
-          calibrate_to: int = CALIBRATED_STEPS,
-          calibrate_on: int = CALIBRATION_IMAGES) -> Path:
+          calibrate_to: int = CALIBRATED_STEPS, calibrate_on: int = CALIBRATION_IMAGES,
+          processes: Processes = ALONE) -> Path:
     """Train a network from the start.
 
     Parameters
@@ -68,6 +69,8 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         weights per step allow.
     calibrate_on
         Training images of the final calibration; all if there are fewer.
+    processes
+        Those that do it together, each a part of every batch; the first one writes.
 
     Returns
     -------
@@ -81,18 +84,18 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
     Interrupted
         If it was interrupted; a checkpoint to go on from is in the folder.
     """
-    device = devices.device(settings.device)
+    device = devices.device(processes.device(settings.device))
     settings = settled(settings, device)
     graph = settings.trained(graph)
     settings.readout_times(graph)
     if settings.brief and graph.input != "sustained":
         raise SimulationError("images that go off before the readout need sustained input; the "
                               "graph shows them at their onset only: leave out --brief")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise CheckpointError(
-            f"{out}: is there already; name another folder with --out, or go on with --resume {out}"
-        )
-    data = training_images(settings, data_root)
+    if processes.first and out.exists() and not files.unused(out):
+        go_on = f", or go on with --resume {out}" if (out / checkpoint.CARD).exists() else ""
+        raise CheckpointError(f"{out}: is there already; name another folder with --out{go_on}")
+    with processes.in_turn():
+        data = training_images(settings, data_root)
     if not graph.takes(data.images.shape[1:]):
         raise SimulationError(
             f"the images of {settings.dataset} are {data.images.shape[1:]} (channels, height, "
@@ -100,6 +103,7 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
             "the graph's file"
         )
     network, started = starting_network(graph, settings, data.classes)
+    network.processes = processes
     card = {
         "name": name or out.name,
         "class_names": list(data.classes),
@@ -109,19 +113,22 @@ def train(graph: AreaGraph, settings: Settings, out: Path, *, data_root: Path | 
         "final_calibration": {"steps": calibrate_to, "images": calibrate_on},
         **started,
         "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": devices.hardware(device),
         "versions": {"cortexsim": __version__, "torch": torch.__version__,
                      "python": platform.python_version()},
     }
-    with devices.exact(device):
+    with (files.taken(out, "") if processes.first else nullcontext()), devices.exact(device):
         return _run(network, card, Position(), {}, data, out, data_root, progress)
 
 
 def resume(folder: Path, *, data_root: Path | None = None, device: str | None = None,
-           progress: bool = True, calibrate_to: int | None = None) -> Path:
+           progress: bool = True, calibrate_to: int | None = None,
+           processes: Processes = ALONE) -> Path:
     """Go on with a training that was stopped or killed.
 
-    The result is the same, bit for bit on one kind of processor, as without the stop.
+    The result is the same, bit for bit on one kind of processor, as without the stop; with
+    another number of processes than before, the same up to rounding.
 
     Parameters
     ----------
@@ -135,6 +142,8 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
         Whether to show a bar on a terminal.
     calibrate_to
         The last index of the final calibration; by default what the training began with.
+    processes
+        Those that do it together, as in :func:`train`; as many as there are now.
 
     Returns
     -------
@@ -145,18 +154,32 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
     ------
     CheckpointError
         If there is nothing to go on with.
+    RecordingError
+        If another process is training there.
     """
+    with files.Claim(checkpoint.find(folder)) if processes.first else nullcontext():
+        return _resume(folder, data_root, device, progress, calibrate_to, processes)
+
+
+def _resume(folder: Path, data_root: Path | None, device: str | None, progress: bool,
+            calibrate_to: int | None, processes: Processes) -> Path:
     loaded = checkpoint.load(folder)
     if "position" not in loaded.card:
+        if processes.first:
+            checkpoint.tidy(loaded.folder)  # a kill may have come before that
         raise CheckpointError(f"{folder}: its training is complete; there is nothing to resume")
     card = dict(loaded.card)
+    if processes.count > 1 and device is None:  # each on its own of that kind
+        device = str(card["settings"]["device"]).partition(":")[0]
     if device is not None:
-        card["settings"] = {**card["settings"], "device": device}
+        card["settings"] = {**card["settings"], "device": processes.device(device)}
     if calibrate_to is not None:
         card["final_calibration"] = {**card.get("final_calibration", {}), "steps": calibrate_to}
     position = Position(**card.pop("position"))
     settings = Settings.from_card(card)
-    data = training_images(settings, data_root)
+    with processes.in_turn():
+        data = training_images(settings, data_root)
+    loaded.network.processes = processes
     with devices.exact(devices.device(settings.device)):
         return _run(loaded.network, card, position, loaded.training, data, loaded.folder,
                     data_root, progress)
@@ -164,7 +187,7 @@ def resume(folder: Path, *, data_root: Path | None = None, device: str | None = 
 
 def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[str, Tensor],
          data: datasets.Dataset, out: Path, data_root: Path | None, progress: bool) -> Path:
-    settings = Settings.from_card(card)
+    settings, processes = Settings.from_card(card), network.processes
     assert settings.epochs and settings.batch_size and settings.readouts and settings.precision
     recipe, device = recipes.get(settings.recipe), devices.device(settings.device)
     holdout = settings.holdout or 0
@@ -172,74 +195,71 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
                              holdout=holdout) if holdout else None
     task, mode = settings.task(network.graph), network.graph.input
     images = TrainingImages(data, task, holdout, settings.seed, device, recipe.pad_with_mean)
-    network.to(device).to(memory_format=torch.channels_last)  # quickest on a processor
-    optimizer = _optimizer(network, recipe, restored)
-    scores_of = _compiled(network) if settings.compile else network.scores
-    rate = recipe.course(settings.learning_rate)
     times = settings.readout_times(network.graph)
     batches = len(images) // settings.batch_size
     if not batches:
         raise SimulationError(
             f"a batch of {settings.batch_size} is more than the {len(images)} training "
             f"{'images' if task.images == 1 else 'sequences'}")
+    if settings.batch_size < processes.count:
+        raise SimulationError(
+            f"a batch of {settings.batch_size} cannot be divided among {processes.count} "
+            "processes: start fewer of them, or give a larger --batch-size")
+    network.to(device).to(memory_format=torch.channels_last)  # quickest on a processor
+    learner = Learner(network, recipe, precision=settings.precision, compiled=settings.compile,
+                      restored=restored)
+    rate = recipe.course(settings.learning_rate)
+    card["processes"] = processes.count
+    go_on = f"Go on with: {processes.program} train --resume {out}"
+    own = processes.share(settings.batch_size)
 
     def save(tag: str) -> None:
         card["position"] = asdict(at)
-        momentum = {name: optimizer.state[p]["momentum_buffer"]
-                    for name, p in network.named_parameters() if p in optimizer.state}
-        checkpoint.save(out, network, card, tag=tag, training=momentum)
+        if processes.first:
+            checkpoint.save(out, network, card, tag=tag, training=learner.momentum())
 
     if not at.epoch and not at.batch:
         save("0000")
-    with interrupts() as interrupted:
+    with interrupts(processes) as interrupted, enough_memory(settings, processes, out):
         while at.epoch < settings.epochs:
             started = time.monotonic()
             network.train()
             pixels, labels = images.epoch(at.epoch)
             bar = tqdm(range(at.batch, batches), initial=at.batch, total=batches,
                        desc=f"epoch {at.epoch + 1}/{settings.epochs}",
-                       disable=None if progress else True)
+                       disable=None if progress and processes.first else True)
             for batch in bar:
                 rows = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
                 pictures = [x.contiguous(memory_format=torch.channels_last)
-                            for x in images.batch(pixels[rows], at.epoch, batch)]
+                            for x in images.batch(pixels[rows], at.epoch, batch, own)]
                 # a single tensor is quicker to compile than a list that repeats it
                 frames: Frames = (task.frames(pictures, mode, times[-1]) if task.images > 1
                                   else pictures[0])
                 if settings.brief:
                     frames = exposed(pictures[0], settings.brief, task.end,
-                                     generator(settings.seed, "brief", at.epoch, batch))
-                asked = {t: labels[rows, task.asked(t)] for t in times}
+                                     generator(settings.seed, "brief", at.epoch, batch),
+                                     batch=settings.batch_size, rows=own)
+                asked = {t: labels[rows, task.asked(t)][own] for t in times}
                 done = (at.epoch + batch / batches) / settings.epochs
-                for group in optimizer.param_groups:
-                    group["lr"] = rate(done)
-                with devices.autocast(device, settings.precision):
-                    scores = scores_of(frames, times)
-                losses = [F.cross_entropy(scores[t].float(), y,
-                                          label_smoothing=recipe.label_smoothing)
-                          for t, y in asked.items()]
-                loss = torch.stack(losses).mean()
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                optimizer.step()
-                value = loss.item()
+                loss, correct = learner.step(frames, asked, rate(done), settings.batch_size)
+                value, named, stop = processes.totals(loss, correct, interrupted.is_set())
                 if value != value:
                     raise SimulationError(
                         f"the loss is not a number at epoch {at.epoch + 1}, batch {batch + 1}; "
                         f"the checkpoint before it is in {out}")
                 at.loss += value
-                at.correct += int((scores[times[-1]].argmax(1) == asked[times[-1]]).sum())
+                at.correct += int(named)
                 at.batch = batch + 1
                 seen = at.batch * settings.batch_size
                 bar.set_postfix(loss=f"{at.loss / at.batch:.3f}",
                                 accuracy=f"{at.correct / seen:.3f}", refresh=False)
-                if interrupted.is_set():
+                if stop:
                     bar.close()
                     at.seconds += time.monotonic() - started
                     save(f"{at.epoch:04d}-{at.batch}")
                     raise Interrupted(
                         f"stopped at epoch {at.epoch + 1}, batch {at.batch}; everything so far is "
-                        f"saved. Go on with: cortexsim train --resume {out}")
+                        f"saved. {go_on}")
             done = (at.epoch + (batches - 1) / batches) / settings.epochs
             row = {"epoch": at.epoch + 1, "learning_rate": rate(done),
                    "training_loss": at.loss / batches,
@@ -255,37 +275,9 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             at.history.append(row)
             at.epoch, at.batch, at.loss, at.correct = at.epoch + 1, 0, 0.0, 0
             save(f"{at.epoch:04d}")
-            write_metrics(out / "metrics.csv", at.history)
-            if interrupted.is_set():
+            if processes.first:
+                write_metrics(out / "metrics.csv", at.history)
+            if any(processes.totals(interrupted.is_set())):
                 raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
-                                  f"Go on with: cortexsim train --resume {out}")
+                                  f"{go_on}")
     return finish(network, card, at, out, data, data_root, progress)
-
-
-def _compiled(network: Network) -> Callable[[Any, list[int]], dict[int, Tensor]]:
-    scores = torch.compile(network.scores)
-
-    def quiet(frames: Any, times: list[int]) -> dict[int, Tensor]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the compiler talks about its own ways
-            return scores(frames, times)
-
-    return quiet
-
-
-def _optimizer(network: nn.Module, recipe: recipes.Recipe,
-               restored: dict[str, Tensor]) -> torch.optim.SGD:
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for parameter in network.parameters():
-        (decayed if recipe.decay_all or parameter.ndim > 1 else free).append(parameter)
-    optimizer = torch.optim.SGD(
-        [{"params": decayed, "weight_decay": recipe.weight_decay},
-         {"params": free, "weight_decay": 0.0}],
-        lr=0.1, momentum=recipe.momentum, nesterov=recipe.nesterov)
-    for name, parameter in network.named_parameters():
-        if name in restored:
-            momentum = restored[name].to(parameter.device)
-            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(
-                momentum)
-    return optimizer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from .. import resources
+from .. import files, resources
 from ..errors import CheckpointError, SimulationError
 from ..models import checkpoint
 from ..models.checkpoint import Loaded
@@ -97,6 +98,13 @@ def recalibrate(loaded: Loaded, data: Dataset, steps: int, *, count: int | None 
         the last step; the checkpoint is then as it was.
     """
     check_steps(loaded, steps, out)
+    place = nullcontext() if out is not None else files.Claim(loaded.folder)
+    with place:
+        return _recalibrate(loaded, data, steps, count, seed, out, data_root, progress)
+
+
+def _recalibrate(loaded: Loaded, data: Dataset, steps: int, count: int | None, seed: int | None,
+                 out: Path | None, data_root: Path | None, progress: bool) -> Path:
     network, time = loaded.network, loaded.network.graph.readout_time
     settings = Settings.from_card(loaded.card)
     if seed is not None:

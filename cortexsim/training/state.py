@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from .. import devices, files
-from ..errors import CheckpointError, SimulationError
+from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
+from ..processes import ALONE, Processes
 from ..stimuli import datasets
 from ..stimuli.sequences import SequenceTask
 from . import recipes
@@ -164,24 +165,48 @@ class Position:
 
 
 @contextmanager
-def interrupts() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into a flag; a second one stops at once, as usual."""
-    asked = threading.Event()
+def interrupts(processes: Processes = ALONE) -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a flag; a second one stops at once, as usual.
+
+    Not so one of several processes: it gets both the terminal's and torchrun's, and stops
+    with the others.
+    """
+    asked, heard = threading.Event(), list[int]()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
         asked.set()
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
-        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+        if processes.count == 1:
+            signal.signal(signal.SIGINT, before[signal.SIGINT])
+            signal.signal(signal.SIGTERM, before[signal.SIGTERM])
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
+    except Interrupted as stop:
+        stop.signal = heard[0] if heard else None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def enough_memory(settings: Settings, processes: Processes, out: Path) -> Iterator[None]:
+    """Say what to do if there is not enough memory for a batch."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as problem:
+        if not devices.out_of_memory(problem):
+            raise
+        size, more = settings.batch_size, 2 * processes.count
+        raise SimulationError(
+            f"not enough memory to train with batches of {size}: begin anew with a smaller "
+            f"--batch-size, or let more processes, on more devices, have a part of each: "
+            f"torchrun --nproc-per-node {more} -m cortexsim train --resume {out}") from None
 
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:

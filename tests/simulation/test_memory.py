@@ -13,21 +13,6 @@ from cortexsim.simulation import memory
 from ..processes import Started
 
 
-def test_the_least_of_machine_and_cgroup(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    machine = memory.available()
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("600\n")
-    assert machine is None or memory.available() > 10**6
-    (tmp_path / "memory.max").write_text("1000\n")
-    assert memory.available() == 400
-    # files in memory are given up when it is needed
-    (tmp_path / "memory.stat").write_text("anon 300\ninactive_file 250\n")
-    assert memory.available() == 650
-    (tmp_path / "memory.current").write_text("2000\n")
-    assert memory.available() == 0
-
-
 @pytest.mark.parametrize("problem, is_it", [
     (MemoryError(), True), (torch.OutOfMemoryError("x"), True),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), True),

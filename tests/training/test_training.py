@@ -134,6 +134,9 @@ def test_settings_that_do_not_work(changes, error, says, tmp_path):
 
 def test_a_folder_that_is_there_and_images_that_do_not_fit(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="is there already; name another .* --out$"):
+        train(GRAPH, SETTINGS, tmp_path)
+    (tmp_path / "network.json").write_text("{}")
     with pytest.raises(CheckpointError, match="is there already.*--resume"):
         train(GRAPH, SETTINGS, tmp_path)
     colour = AreaGraph.chain(["V1", "IT"], channels=[4, 6], sizes=[8, 4])

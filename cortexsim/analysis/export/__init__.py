@@ -11,11 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ... import schema
+from ... import places, schema
 from ...errors import RecordingError, unknown
 from .. import recording as rec
 from .selection import ALL, Selection, choose
@@ -34,7 +35,8 @@ FORMATS = {
 def export(run: str | Path, to: str, out: str | Path | None = None, *,
            areas: Sequence[str] | None = None, condition: rec.Condition | None = ALL,
            window_ms: tuple[float, float] | None = None, stimuli: int | None = None,
-           seed: int = 0, pool: bool = False, units: bool = False, gzip: bool = False) -> Path:
+           seed: int = 0, pool: bool = False, units: bool = False, gzip: bool = False,
+           command: str = "") -> Path:
     """Write a recording, or a part of it, for another program.
 
     Memory stays bounded whatever the recording's size, but for rsatoolbox, which holds a
@@ -53,6 +55,8 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
         As in :func:`choose`.
     units, gzip
         For ``csv`` alone: see :func:`cortexsim.analysis.export.tables.write`.
+    command
+        The command that does this, if one does.
 
     Returns
     -------
@@ -75,11 +79,12 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
     module, name = FORMATS[to]
     more = {"units": units, "gzip": gzip} if to == "csv" else {}
     alone = "" if path.name == schema.RECORDING else f"{path.stem}-"
-    target = path.parent / f"{alone}{name}" if out is None else Path(out)
+    target = path.parent / f"{alone}{name}" if out is None else places.place(out)
     _check_free(target)
     with rec.open(path) as recording:
         chosen = choose(recording, areas=areas, condition=condition, window_ms=window_ms,
                         stimuli=stimuli, seed=seed, pool=pool)
+        chosen = replace(chosen, command=command)
         write: Callable[..., Any] = import_module(f".{module}", __name__).write
         with _whole(target) as partial:
             if to == "csv":
@@ -89,7 +94,7 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
 
 
 def _check_free(target: Path) -> None:
-    if target.exists() or target.is_symlink():
+    if places.exists(target):
         raise RecordingError(f"{target} is there already, and an export never overwrites; name "
                              "another place with --out")
 
@@ -97,6 +102,10 @@ def _check_free(target: Path) -> None:
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """Give a place beside the target to write to; what is whole there takes its place."""
+    if places.far(target):
+        with _sent(target) as partial:
+            yield partial
+        return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # in a folder of its own: two exports, or the rest of one that was killed, never meet
@@ -110,3 +119,17 @@ def _whole(target: Path) -> Iterator[Path]:
     except OSError as problem:
         raise RecordingError(
             f"{target}: the export cannot be written ({problem.strerror or problem})") from None
+
+
+@contextmanager
+def _sent(target: Path) -> Iterator[Path]:
+    """Give a place of this machine to write to; what is whole there is sent to an object store."""
+    try:
+        with tempfile.TemporaryDirectory() as around:
+            partial = Path(around) / target.name
+            yield partial
+            _check_free(target)
+            places.upload(partial, target)
+    except OSError as problem:
+        raise RecordingError(
+            f"{target}: the export cannot be written ({places.reason(problem)})") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ... import schema
+from ... import provenance, schema
 from ...errors import RecordingError
 from .selection import Selection
 
@@ -66,7 +66,8 @@ def dataset(chosen: Selection) -> TemporalDataset:
     table = chosen.table()
     return TemporalDataset(
         values,
-        descriptors={name: str(attrs[name]) for name in ("model", "dataset") if name in attrs},
+        descriptors={**{name: str(attrs[name]) for name in ("model", "dataset") if name in attrs},
+                     provenance.NAME: provenance.text(chosen.origin())},
         obs_descriptors={schema.TRIAL: chosen.trials,
                          **{str(name): _text(table[name].to_numpy()) for name in table}},
         channel_descriptors={

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ... import schema
+from ... import provenance, schema
 from ...errors import RecordingError
 from .. import activity
 from .. import recording as rec
@@ -41,6 +41,8 @@ class Selection:
         Whether maps are averaged over space.
     chosen
         What was asked for, in words, where that is not everything.
+    command
+        The command that exports it, if one does.
     """
 
     recording: xr.DataTree
@@ -49,6 +51,7 @@ class Selection:
     times: slice
     pool: bool = False
     chosen: str = ""
+    command: str = ""
 
     @property
     def time_ms(self) -> np.ndarray:
@@ -146,7 +149,13 @@ class Selection:
     def attributes(self) -> dict[str, Any]:
         """Return the recording's attributes as files of other kinds take them."""
         attrs = {str(name): plain(value) for name, value in self.recording.attrs.items()}
-        return {**attrs, **({"exported": self.chosen} if self.chosen else {})}
+        return {**attrs, **({"exported": self.chosen} if self.chosen else {}),
+                provenance.NAME: provenance.text(self.origin())}
+
+    def origin(self) -> dict[str, Any]:
+        """Return where a file that holds the selection comes from."""
+        return provenance.origin(self.command,
+                                 recording=provenance.recorded(self.recording.attrs))
 
 
 def choose(recording: xr.DataTree, *, areas: Sequence[str] | None = None,

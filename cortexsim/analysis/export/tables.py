@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ... import schema
+from ... import provenance, schema
 from .. import recording as rec
 from ..settings import settings
 from .selection import Selection
@@ -51,8 +51,9 @@ def write(chosen: Selection, folder: Path, *, units: bool = False, gzip: bool = 
     ``trials.csv``, one row per trial; ``timelines.csv``, one per trial, area and time;
     ``scores.csv``, one per trial and time; on request ``units.csv``, one per trial, area,
     time and unit; ``columns.csv``, what each column means; ``recording.json``, how the
-    recording was made. Cells are empty where there is nothing: an area that activity has
-    not reached, a factor that a condition does not have.
+    recording was made; ``provenance.json``, where these files come from. Cells are
+    empty where there is nothing: an area that activity has not reached, a factor that a
+    condition does not have.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ def write(chosen: Selection, folder: Path, *, units: bool = False, gzip: bool = 
     about = {**chosen.attributes(), "readout_ms": settings(chosen.recording).readout_ms}
     (folder / "recording.json").write_text(
         json.dumps(about, indent=2, ensure_ascii=False, default=_number) + "\n", "utf-8")
+    provenance.beside(folder, sorted(path.name for path in folder.iterdir()), chosen.origin())
 
 
 def _table(path: Path, frames: Iterator[pd.DataFrame]) -> list[str]:

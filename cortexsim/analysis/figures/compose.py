@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from functools import partial
@@ -22,7 +21,7 @@ from ..settings import Settings, labels, pooled
 from ..settings import settings as read_settings
 from .accuracy import accuracy_against_factor, accuracy_over_time
 from .activity import activation_timelines
-from .look import style
+from .look import mark, style
 
 #: Inches of one panel, with its labels and legend.
 PANEL = (4.9, 3.4)
@@ -30,8 +29,6 @@ PANEL = (4.9, 3.4)
 PAD = 19
 #: Panels beside each other at most, and letters in a line of a title above half a figure.
 PANELS, TITLE = 4, 48
-#: Attributes of a recording that say where a figure comes from.
-ORIGIN = ("model", "weights_sha256", "dataset", "seed", "ms_per_step")
 
 
 def figure(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
@@ -80,9 +77,7 @@ def figure(recording: xr.DataTree, readout_ms: float | None = None) -> Figure:
         # laid out once: every file of the figure then looks the same
         sheet.draw_without_rendering()
         sheet.set_layout_engine("none")
-    origin = {key: str(recording.attrs[key]) for key in ORIGIN if key in recording.attrs}
-    # a figure carries where it comes from; `save` writes it into the file
-    sheet.set_label(json.dumps({"protocol": settings.name, **origin}))
+    mark(sheet, recording)
     return sheet
 
 

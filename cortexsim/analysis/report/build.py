@@ -17,7 +17,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from tqdm import tqdm
 
-from ... import __version__, files, schema
+from ... import __version__, files, places, provenance, schema
 from ...errors import CortexSimError, RecordingError
 from .. import protocols
 from .. import recording as rec
@@ -36,7 +36,8 @@ Part = TypeVar("Part")
 
 
 def write(run: str | Path, out: str | Path | None = None, *, root: str | Path | None = None,
-          it: str | Path | None = None, seed: int = 0, progress: bool = False) -> Path:
+          it: str | Path | None = None, seed: int = 0, progress: bool = False,
+          command: str = "") -> Path:
     """Write the report of a run as one HTML file that needs nothing else.
 
     Parameters
@@ -56,6 +57,8 @@ def write(run: str | Path, out: str | Path | None = None, *, root: str | Path | 
         Of the choice of stimuli where not all are used.
     progress
         Whether to show progress, on a terminal only.
+    command
+        The command that makes it, if one does.
 
     Returns
     -------
@@ -69,22 +72,23 @@ def write(run: str | Path, out: str | Path | None = None, *, root: str | Path | 
         written.
     """
     place = rec.place(run)
-    path = _free(Path(out) if out is not None else _beside(place))
+    path = _free(places.place(out) if out is not None else _beside(place))
     with rec.open(place) as recording:
-        text = page(recording, root=root, it=it, seed=seed, progress=progress)
+        text = page(recording, root=root, it=it, seed=seed, progress=progress, command=command)
     files.write(path, text, "the report")
     return path
 
 
 def page(recording: xr.DataTree, *, root: str | Path | None = None,
-         it: str | Path | None = None, seed: int = 0, progress: bool = False) -> str:
+         it: str | Path | None = None, seed: int = 0, progress: bool = False,
+         command: str = "") -> str:
     """Return the report of a recording as HTML; the same recording gives the same text.
 
     Parameters
     ----------
     recording
         An open recording.
-    root, it, seed, progress
+    root, it, seed, progress, command
         As in :func:`write`.
     """
     source = Source(recording, None if root is None else Path(root), seed,
@@ -100,6 +104,8 @@ def page(recording: xr.DataTree, *, root: str | Path | None = None,
         script = (_HERE / "explorer.js").read_text()
         return _environment().get_template("page.html.jinja").render(
             title=_name(source), generator=f"{GENERATOR} {__version__}", lead=_lead(source),
+            provenance=provenance.text(provenance.origin(
+                command, recording=provenance.recorded(recording.attrs))),
             sections=made[:-1], last=made[-1], data=Markup(explored[0]), missing=explored[1],
             style=Markup((_HERE / "style.css").read_text()), script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
@@ -146,6 +152,8 @@ def _attempt(title: str, make: Callable[[], Part]) -> tuple[Part | None, str]:
         return make(), ""
     except CortexSimError as problem:
         return None, _sentence(str(problem))
+    except MemoryError:
+        raise  # there is none for the others either
     except Exception as problem:  # one part's defect must not take the others with it
         about = f"{type(problem).__name__}: {problem}"
         warnings.warn(f"the report's section '{title}' could not be made ({about})", stacklevel=2)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import files, palette
+from ... import files, palette, provenance
 from ...errors import ProtocolError
 from ...schema import INPUT_MEAN, INPUT_SCALE
 from .. import changes
@@ -55,7 +55,7 @@ _KINDS = {"lesion": "#A50F15", "noise": "#B8860B", "clamp": "#332288", "scale": 
 
 def draw(
     protocol: Protocol, path: str | Path | None = None, *, images: Dataset | None = None,
-    sources: Mapping[str, Dataset] | None = None, seed: int = 0,
+    sources: Mapping[str, Dataset] | None = None, seed: int = 0, command: str = "",
 ) -> Figure:
     """Draw a protocol's timelines, and save the picture if a path is given.
 
@@ -75,6 +75,8 @@ def draw(
         The protocol's further sources of images.
     seed
         Of masks, noise and other images.
+    command
+        The command that does this, if one does.
 
     Returns
     -------
@@ -113,16 +115,18 @@ def draw(
             _frame(figure, page, sheet, place, colors[name_of(picture)], lines,
                    looks.get(picture))
         if path is not None:
-            _save(figure, path)
+            _save(figure, path, protocol, seed, command)
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path, protocol: Protocol, seed: int, command: str) -> None:
     kind = path.suffix.lower()[1:]
-    # the same protocol gives the same bytes: no date
-    dated: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    told = provenance.origin(command, protocol={
+        "name": protocol.name, "sha256": provenance.sha256(protocol.text), "seed": seed})
     stream = io.BytesIO()
-    figure.savefig(stream, format=kind, metadata=dated.get(kind))
+    # the same protocol gives the same bytes: no date
+    figure.savefig(stream, format=kind,
+                   metadata=provenance.metadata(kind, "CortexSim protocol", told))
     files.write(path, stream.getvalue(), "the picture")
 
 

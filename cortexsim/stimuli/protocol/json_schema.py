@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ... import __version__
 from ...schema import NONE, NOTHING
 from .. import changes, masks
 from ..sequences import ANSWERS, ASKS
@@ -42,7 +43,7 @@ def schema() -> Schema:
     entry["allOf"] = _entry_rules()
     done["allOf"] = _intervention_rules()
     found["allOf"] = [_one("ms_per_step", "refresh_hz"), _one("duration_ms", "duration")]
-    return {"$schema": DIALECT, **found}
+    return {"$schema": DIALECT, "$comment": f"CortexSim {__version__}", **found}
 
 
 def _tidy(node: Any, names: bool = False) -> Any:

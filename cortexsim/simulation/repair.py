@@ -1,0 +1,65 @@
+"""What a store has lost of its layout: coordinates and metadata, which no checksum covers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore
+
+from .. import checksums
+from .layout import Layout
+from .recorder import METADATA, laid_out_objects
+
+#: What metadata have to agree in; versions of zarr write the rest each in their own way.
+_MEANING = ("node_type", "shape", "data_type", "dimension_names", "attributes")
+
+
+def lost_parts(path: Path, layout: Layout) -> dict[str, bytes]:
+    """Find what is no longer in a store as it was laid out.
+
+    Parameters
+    ----------
+    path
+        The recording, laid out.
+    layout
+        Its layout.
+
+    Returns
+    -------
+    dict
+        By its path in the store, what belongs there; without the root's metadata, which hold
+        the attributes.
+    """
+    whole = laid_out_objects(layout)
+    return {name: data for name, data in whole.items()
+            if name != METADATA and not _is_there(path / name, name, whole)}
+
+
+def _is_there(file: Path, name: str, whole: dict[str, bytes]) -> bool:
+    try:
+        found = file.read_bytes()
+    except OSError:
+        return False
+    if found == whole[name]:
+        return True
+    try:
+        if name.endswith(METADATA):
+            now, before = (json.loads(data) for data in (found, whole[name]))
+            return all(now.get(key) == before.get(key) for key in _MEANING)
+        return bool(np.array_equal(*(_array(name, data, whole) for data in (found, whole[name]))))
+    except (*checksums.UNREADABLE, AttributeError):
+        return False
+
+
+def _array(name: str, data: bytes, whole: dict[str, bytes]) -> Any:
+    """Return the coordinate of which a chunk, its only one, holds these bytes."""
+    path = name.rpartition("/c")[0]
+    make = default_buffer_prototype().buffer.from_bytes
+    store = MemoryStore({METADATA: make(whole[f"{path}/{METADATA}"]),
+                         name.removeprefix(f"{path}/"): make(data)})
+    return np.asarray(zarr.open_array(store, mode="r")[:])
