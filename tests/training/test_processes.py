@@ -159,7 +159,7 @@ def test_bf16_is_as_far_from_one_process_as_it_is_from_float32(tmp_path):
         torch.cat([value.flatten() for key, value in found.items() if "momentum" in key])
         for found in (learn(ALONE, exact), learn(ALONE, cases),
                       together(tmp_path, 2, learn, cases)[0]))
-    assert (two - bf16).norm() < 1.5 * (bf16 - float32).norm() < 0.2 * float32.norm()
+    assert (two - bf16).norm() < 1.5 * (bf16 - float32).norm() < 0.4 * float32.norm()
 
 
 # --- the parts of which it is made
