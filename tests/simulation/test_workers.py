@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import warnings
@@ -331,6 +332,20 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, monkeypatch):
     Path("s.json").write_text(json.dumps({"address": address}))
     fails(f"run short.yaml --model {tiny} --trials 4 --scheduler s.json",
           f"the Dask scheduler {address} does not answer")
+
+
+@pytest.mark.slow
+def test_workers_that_come_later(folder, tiny, alone):
+    nobody = {"dashboard": False, "dashboard_address": ":0"}
+    with LocalCluster(n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None,
+                      scheduler_kwargs=nobody) as there:
+        later = threading.Timer(1, there.scale, [1])
+        later.start()
+        with pytest.warns(UserWarning, match="has no workers yet: the run begins when they come"):
+            experiment.run("short.yaml", model=tiny, out="x",
+                           scheduler=there.scheduler_address, **RUN)
+        later.join()
+    same(Path("x/recording.zarr"), alone)
 
 
 # --- real processes
