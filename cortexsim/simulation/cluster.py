@@ -13,7 +13,7 @@ import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -96,6 +96,7 @@ class Cluster:
                 assert self.scheduler is not None
                 client = _connect(self.scheduler)
                 stack.callback(client.close)
+                stack.callback(_let_go, client)
                 yield Team(client, self.plan, None, None)
             else:
                 count = min(self.count, most)
@@ -227,6 +228,12 @@ def _connect(scheduler: str) -> Any:
         warnings.warn(f"the Dask scheduler {address} has no workers yet: the run begins when they "
                       "come", stacklevel=2)
     return client
+
+
+def _let_go(client: Any) -> None:
+    """Have workers that stay give back what they hold of a run."""
+    with suppress(Exception):  # those that are gone hold nothing
+        client.run(worker.forget, on_error="ignore")
 
 
 def _count(client: Any) -> int:
