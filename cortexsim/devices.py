@@ -106,6 +106,8 @@ def out_of_memory(problem: BaseException) -> bool:
     """Say whether an error means that memory was asked for that is not there."""
     if isinstance(problem, MemoryError | torch.OutOfMemoryError):
         return True
-    # torch has no class of its own for main memory
-    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+    # torch has no class of its own for main memory; the last two are what oneDNN and Python's
+    # threads make of it
+    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory",
+             "could not create a primitive", "can't start new thread")
     return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)
