@@ -19,6 +19,8 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 _CONTEXT = multiprocessing.get_context("forkserver")
 # the optimizer imports torch._dynamo when it is first made
+#: Seconds after which a process is taken to hang: many times what any takes on a busy machine.
+_LONGEST = 300
 _PRELOADED = ["pytest", "torch._dynamo", "torchvision", "sklearn.datasets", "scipy.ndimage",
               "xarray", "pandas", "zarr", "cortexsim.cli", "cortexsim.choices",
               "cortexsim.experiment", "cortexsim.training.sweep", "tests.simulation.conftest"]
@@ -56,7 +58,7 @@ class Started:
 
     def wait_for(self, happened: Callable[[], object]) -> None:
         """Wait until something is so, while the process is at work."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + _LONGEST
         while not happened():
             assert self._process.is_alive() and time.monotonic() < deadline, self.stderr
             time.sleep(0.01)
@@ -85,7 +87,7 @@ class Started:
 
     def join(self) -> int:
         """Wait for the end and return the exit status."""
-        self._process.join(120)
+        self._process.join(_LONGEST)
         status = self._process.exitcode
         if status is None:
             self._process.kill()

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cortexsim import analysis, experiment, files
+from cortexsim import analysis, experiment, files, ready
 from cortexsim.errors import (
     Interrupted,
     ProtocolError,
     RecordingError,
     SimulationError,
 )
-from cortexsim.experiment import RECORDING, prepare, run
+from cortexsim.experiment import RECORDING, run
+from cortexsim.ready import prepare
+from cortexsim.stimuli.lookup import find_protocol
 from cortexsim.training.state import write_metrics
 
 
@@ -87,12 +89,12 @@ def test_defaults_come_from_protocol_and_network(folder, tiny):
 
 
 def test_a_protocol_is_found_by_path_or_by_name(folder):
-    assert experiment.find_protocol("short.yaml").name == "short"
-    assert experiment.find_protocol("flashed").name == "flashed"
+    assert find_protocol("short.yaml").name == "short"
+    assert find_protocol("flashed").name == "flashed"
     Path("flashed").mkdir()  # a folder of that name stands in nobody's way
-    assert experiment.find_protocol("flashed").name == "flashed"
+    assert find_protocol("flashed").name == "flashed"
     with pytest.raises(ProtocolError, match="cortexsim run flashed"):
-        experiment.find_protocol("elsewhere/flashed.yaml")
+        find_protocol("elsewhere/flashed.yaml")
 
 
 def test_no_model_and_no_dataset(folder, tiny, tmp_path):
@@ -159,7 +161,7 @@ def stop(*anything, **more):
 
 
 def test_a_stop_before_and_after_the_recording(folder, tiny, monkeypatch):
-    monkeypatch.setattr(experiment, "simulate", stop)
+    monkeypatch.setattr(ready, "simulate", stop)
     with pytest.raises(Interrupted, match="stopped; nothing was written"):
         run("short.yaml", model=tiny)
     assert left(folder) == {"short.yaml"}

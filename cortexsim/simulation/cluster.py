@@ -60,13 +60,20 @@ class Cluster:
                                   "for a Dask cluster that is there; not both")
         if self.count is not None and self.count < 1:
             raise SimulationError(f"{self.count} workers? it must be 1 or more")
-        if find_spec("distributed") is None:
+        # the second makes keys for processes here; a cluster that is there has its own
+        needed = ("distributed", "cryptography") if self.here else ("distributed",)
+        if None in map(find_spec, needed):
             raise SimulationError("to run on many workers takes Dask, which is not installed: "
                                   "pip install 'cortexsim[cluster]'")
         if self.scheduler is not None and _is_file(self.scheduler) and not (
                 Path(self.scheduler).is_file()):
             raise SimulationError(f"there is no scheduler's file {self.scheduler}; give that, or "
                                   "an address such as tcp://host:8786")
+
+    @property
+    def here(self) -> bool:
+        """Whether its workers are on this machine."""
+        return self.scheduler is None
 
     @contextmanager
     def gather(self, most: int) -> Iterator[Team]:

@@ -114,18 +114,18 @@ def simulate(
     Interrupted
         In place of a KeyboardInterrupt, with how to go on.
     """
-    begun = None
+    begun, here = None, cluster is None or cluster.here
     if resume:
         if out is None:
             raise SimulationError("to go on with a recording, say which: give its folder as 'out'")
         out = resuming.store(out)
         plan, begun, attrs = again.plan_again(
             network, protocol, images, out, record=record, seed=seed, trials=trials, device=device,
-            precision=precision, sources=sources, provenance=provenance)
+            precision=precision, sources=sources, provenance=provenance, here=here)
     else:
         plan = prepare(
             network, protocol, images, record=record, seed=seed, trials=trials,
-            device=device, precision=precision, microbatch=microbatch, sources=sources,
+            device=device, precision=precision, microbatch=microbatch, sources=sources, here=here,
         )
         attrs = describe(plan, protocol, provenance or {})
         files.check_free(out)

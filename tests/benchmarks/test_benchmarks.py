@@ -120,6 +120,24 @@ def test_scores_that_differ_give_no_ratio(scripts):
         engine.check("x", scores * 1.01, plan)
 
 
+@pytest.mark.slow
+def test_workers_are_timed_against_one_process(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        workers = import_module("workers")
+    try:
+        workers.main(SimpleNamespace(
+            network="digits-leaky", protocol="flashed", trials=60, workers=2, rounds=1,
+            threads=1, out=tmp_path / "times.json"))
+    finally:
+        for name in ("workers", "common"):
+            sys.modules.pop(name)
+    found = json.loads((tmp_path / "times.json").read_text())
+    assert found["trials"] == 120 and set(found["seconds"]) == {
+        "threads", "one", "single", "all", "share", "cold"}
+    assert all(len(times) == 1 and times[0] > 0 for times in found["seconds"].values())
+
+
 def test_multiply_adds_of_a_plan(scripts):
     scaling, common, size = scripts.scaling, scripts.common, (4, 32)
 

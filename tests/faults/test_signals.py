@@ -22,7 +22,6 @@ LINES = {
     **{name: command.begin for name, command in COMMANDS.items()},
     "evaluate": ["evaluate", "out", "--dataset", "digits"],
     "compare": ["compare", "out", "--latencies", "schmolesky1998"],
-    "export": ["export", "out", "--to", "csv", "--units"],
 }
 #: Whose files a stop leaves alone, or has not made.
 NOTHING = "stopped; no file is left half-written. To do it again, give the same command"
@@ -39,7 +38,7 @@ def story(made, tmp_path):
     def make(name: str) -> Path:
         place = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}"
         place.mkdir()
-        like = {"evaluate": "calibrate", "compare": "report", "export": "report"}.get(name, name)
+        like = {"evaluate": "calibrate", "compare": "report"}.get(name, name)
         COMMANDS[like].prepare(made, place)
         return place
 
@@ -88,10 +87,7 @@ def test_stopped_at_a_random_moment(name, number, story):
         else:
             assert said == f"cortexsim: {NOTHING}\n"
             new = {path for path, _ in files(place)} - before.keys()
-            if name == "export":
-                assert not new
-            else:
-                assert new <= {path for path, _ in files(whole)}
+            assert new <= {path for path, _ in files(whole)}
         shutil.rmtree(place)
         if stopped == 2:
             break

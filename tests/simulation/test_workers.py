@@ -17,8 +17,10 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import torch
 import xarray as xr
 from click.testing import CliRunner, Result
 from distributed import Client, LocalCluster
@@ -169,6 +171,7 @@ def test_what_fails_at_once_leaves_nothing_behind(folder, tiny, scheduler, monke
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+@pytest.mark.slow
 def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkeypatch):
     result, seen = cluster.Team._result, []
 
@@ -188,6 +191,7 @@ def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkey
     same(Path("x/recording.zarr"), alone)
 
 
+@pytest.mark.slow
 def test_a_defect_of_a_worker_keeps_its_traceback(folder, tiny, scheduler, monkeypatch):
     stop_at(monkeypatch, 0, ZeroDivisionError("a defect"))
     with pytest.raises(ZeroDivisionError, match="a defect"):
@@ -197,8 +201,8 @@ def test_a_defect_of_a_worker_keeps_its_traceback(folder, tiny, scheduler, monke
 class Here:
     """Workers that are this thread, in place of Dask's."""
 
-    def __init__(self, plan, job):
-        self.job, self.size = {"plan": plan, "threads": 1, **job}, 1
+    def __init__(self, plan, here, job):
+        self.job, self.size, self.here = {"plan": plan, "threads": 1, **job}, 1, here
 
     @contextmanager
     def gather(self, most):
@@ -221,7 +225,7 @@ def here(monkeypatch):
     """Return a function that lets runs on workers run here, told something else of the job."""
     def let(**job):
         monkeypatch.setattr(experiment, "Cluster",
-                            lambda count, scheduler, plan: Here(plan, job))
+                            lambda count, scheduler, plan: Here(plan, scheduler is None, job))
     return let
 
 
@@ -262,6 +266,28 @@ def test_workers_that_differ_or_do_not_see_the_folder(folder, tiny, here, job, s
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+def test_a_gpu_that_only_workers_have(folder, tiny, here, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(SimulationError, match="^device 'cuda' is not there"):
+        experiment.run("short.yaml", model=tiny, device="cuda", **RUN)
+    here()
+    with pytest.raises(SimulationError, match="on the worker of .*: device 'cuda' is not there"):
+        experiment.run("short.yaml", model=tiny, device="cuda", scheduler="tcp://x:1", **RUN)
+    assert {path.name for path in folder.iterdir()} == {"short.yaml"}
+
+
+@pytest.mark.slow
+def test_into_an_object_store(folder, tiny, here, alone):
+    pytest.importorskip("upath")
+    here()
+    made = experiment.run("short.yaml", model=tiny, workers=1, out="memory://workers/x", **RUN)
+    with xr.open_datatree(alone, engine="zarr") as tree:
+        for path in ("scores", "shown", "V1/activation", "IT/rms", "done"):
+            np.testing.assert_array_equal(made.recording[path].values, tree[path].values)
+
+
+@pytest.mark.slow
 def test_a_worker_that_has_other_images(folder, tiny, here):
     def other(store):
         plan = experiment.plan_at(store)
