@@ -188,25 +188,23 @@ def _whole(path: Path) -> bool:
 
 def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
     """Make the tables and the figure that are not there yet."""
-    picture, made = folder / f"{FIGURE}.png", False
+    picture = folder / f"{FIGURE}.png"
     command = str(recording.attrs.get("command", ""))
     try:
         tables = analysis.tables(recording)
-        for name, table in tables.frames.items():
-            if not (folder / f"{name}.csv").exists():
-                files.write(folder / f"{name}.csv", table.to_csv(index=False), "the table")
-                made = True
-        if figure and not picture.exists():
-            drawn = analysis.figure(recording)
-            for kind in ("pdf", "png"):
-                analysis.save(drawn, folder / f"{FIGURE}.{kind}", command=command)
-            made = True
-        # a kill may have come between them and this
-        if made or not (folder / provenance.FILE).exists():
-            known = [f"{name}.csv" for name in tables.frames]
-            known += [f"{FIGURE}.{kind}" for kind in ("pdf", "png") if picture.exists()]
-            provenance.beside(folder, known, provenance.origin(
+        lacking = {f"{name}.csv": table for name, table in tables.frames.items()
+                   if not (folder / f"{name}.csv").exists()}
+        pictures = [f"{FIGURE}.pdf", picture.name] if figure and not picture.exists() else []
+        if lacking or pictures:
+            # first: no table is ever there without it, whenever the process dies
+            provenance.beside(folder, [*lacking, *pictures], provenance.origin(
                 command, recording=provenance.recorded(recording.attrs)))
+        for name, table in lacking.items():
+            files.write(folder / name, table.to_csv(index=False), "the table")
+        if pictures:
+            drawn = analysis.figure(recording)
+            for name in pictures:
+                analysis.save(drawn, folder / name, command=command)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
                           f"are not. Go on with: cortexsim run --resume {folder}") from None
