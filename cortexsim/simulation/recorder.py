@@ -72,9 +72,10 @@ class Recorder:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
-        self._lock = None if shared else files.Claim(path, new=resumed is None)
+        new = resumed is None and not shared
+        self._lock = None if shared else files.Claim(path, new=new)
         try:
-            with _told(path, self.going_on), warnings.catch_warnings():
+            with _told(path, "" if new else self.going_on), warnings.catch_warnings():
                 for message in _KNOWN_WARNINGS:
                     warnings.filterwarnings("ignore", message=message)
                 if shared:
@@ -88,6 +89,8 @@ class Recorder:
                 with zarr.config.set({"array.write_empty_chunks": True}):
                     self._arrays = {name: array_at(self._root, name) for name in layout.arrays}
         except BaseException:
+            if new and not places.far(path):
+                places.remove(path)  # no number is in it yet
             self.close()
             raise
 
@@ -338,10 +341,14 @@ def _write_coords(group: zarr.Group, coords: Coords) -> None:
 
 @contextmanager
 def _told(path: Path, go_on: str = "") -> Iterator[None]:
-    """Turn what the disk says into one sentence."""
+    """Turn what the disk says into one sentence, and how to go on, if there is anything yet."""
     try:
         yield
     except OSError as problem:
+        if not go_on:
+            what = ("the disk is full" if problem.errno in _FULL
+                    else f"{path} cannot be written ({problem.strerror or problem})")
+            raise RecordingError(f"{what}; nothing was recorded") from problem
         if problem.errno in _FULL:
             raise RecordingError(
                 f"the disk is full: {path} is incomplete; make room and go on with: {go_on}"
