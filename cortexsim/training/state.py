@@ -18,6 +18,8 @@ import torch
 from .. import devices, files
 from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
+from ..models import checkpoint
+from ..models.network import Network
 from ..processes import ALONE, Processes
 from ..stimuli import datasets
 from ..stimuli.sequences import SequenceTask
@@ -207,6 +209,17 @@ def enough_memory(settings: Settings, processes: Processes, out: Path) -> Iterat
             f"not enough memory to train with batches of {size}: begin anew with a smaller "
             f"--batch-size, or let more processes, on more devices, have a part of each: "
             f"torchrun --nproc-per-node {more} -m cortexsim train --resume {out}") from None
+
+
+def save(out: Path, network: Network, card: dict[str, Any], **more: Any) -> None:
+    """Write a checkpoint as :func:`checkpoint.save` does; where that fails, say how to go on."""
+    try:
+        checkpoint.save(out, network, card, **more)
+    except CheckpointError as problem:
+        if not (out / checkpoint.CARD).exists():
+            raise
+        raise CheckpointError(f"{problem}. When there is room, go on with: cortexsim train "
+                              f"--resume {out}") from None
 
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
