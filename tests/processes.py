@@ -73,6 +73,11 @@ class Started:
         self.signal(number)
         return self.join()
 
+    def work_for(self, seconds: float) -> None:
+        """Wait until a processor has worked so long for it, or it has come to its end."""
+        while self.running and self.seconds < seconds:
+            time.sleep(0.002)
+
     def kill(self) -> int:
         """Kill it and all that it has started."""
         try:

@@ -94,12 +94,18 @@ def undisturbed(command: Command, made: Path, folder: Path) -> Undisturbed:
     """Run a command to its end twice, and see that it leaves the same."""
     for name in ("first", "second"):
         story = _story(command, made, folder / name)
-        assert run_to_end(story, command.begin, counting) == 0, said(story)
+        seconds, changes = measured(story, command.begin)
     left = command.whole(folder / "first")
     differ = compared(left, command.whole(folder / "second"))
     assert not differ, differ
-    seconds, changes = (folder / "second-said" / "stdout").read_text().split()[-2:]
-    return Undisturbed(left, float(seconds), int(changes))
+    return Undisturbed(left, seconds, changes)
+
+
+def measured(story: Path, line: list[str]) -> tuple[float, int]:
+    """Give a command; return a processor's seconds that it took, and its changes to files."""
+    assert run_to_end(story, line, counting) == 0, said(story)
+    seconds, changes = (_beside(story) / "stdout").read_text().split()[-2:]
+    return float(seconds), int(changes)
 
 
 def at_random(command: Command, made: Path, folder: Path, whole: Undisturbed, kills: int,
@@ -206,8 +212,7 @@ def run_to_end(story: Path, line: list[str],
 def _after(story: Path, line: list[str], moment: float) -> bool:
     """Kill a command, its whole group, after some seconds; say whether it was still at work."""
     process = started(story, line)
-    while process.running and process.seconds < moment:
-        time.sleep(0.002)
+    process.work_for(moment)
     status = process.kill()
     assert status == -signal.SIGKILL or _well(story, status), said(story)
     return status == -signal.SIGKILL
