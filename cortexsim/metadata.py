@@ -159,7 +159,8 @@ def read(path: Path) -> dict[str, Any]:
             raise ValueError("it is no group of Zarr v3")
         _check_attributes(whole["attributes"])
     except UnicodeDecodeError:
-        raise RecordingError(f"{path} is not a recording of CortexSim ({FILE} is no text)") from None
+        raise RecordingError(f"{path} is not a recording of CortexSim ({FILE} is no text)"
+                             ) from None
     except (OSError, ValueError, RecursionError) as problem:
         said = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({said})") from None

@@ -69,20 +69,19 @@ class Watch:
         assert took <= SECONDS, f"took {took:.1f} s"
         return accepted
 
-    def line(self) -> str:
-        """Return the numbers in a line."""
-        return (f"{self.target:10s} {self.fuzzer:10s} {self.inputs:7,d} inputs in "
-                f"{self.seconds:7.1f} s, slowest {self.slowest_ms:6.0f} ms, memory "
-                f"+{self.growth_mb:4.0f} MiB, {self.accepted:,} accepted, {self.refused:,} refused")
-
-    def write(self, path: Path | None) -> None:
-        """Print the numbers, and put them as JSON into a file."""
-        print(self.line())
+    def save(self, path: Path | None) -> None:
+        """Put the numbers as JSON into a file, if there is one."""
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             rounded = {key: round(value, 1) if isinstance(value, float) else value
                        for key, value in asdict(self).items()}
             path.write_text(json.dumps(rounded, indent=1) + "\n")
+
+    def line(self) -> str:
+        """Return the numbers in a line."""
+        return (f"{self.target:10s} {self.fuzzer:10s} {self.inputs:7,d} inputs in "
+                f"{self.seconds:7.1f} s, slowest {self.slowest_ms:6.0f} ms, memory "
+                f"+{self.growth_mb:4.0f} MiB, {self.accepted:,} accepted, {self.refused:,} refused")
 
 
 @contextmanager
