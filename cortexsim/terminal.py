@@ -102,8 +102,8 @@ class Program(click.Group):
 
 
 def _out_of_memory(problem: BaseException) -> bool:
-    if isinstance(problem, MemoryError) or "torch" not in sys.modules:
-        return isinstance(problem, MemoryError)
+    if "torch" not in sys.modules:
+        return isinstance(problem, MemoryError) or "can't start new thread" in str(problem)
     from . import devices  # imports torch
 
     return devices.out_of_memory(problem)

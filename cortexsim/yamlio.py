@@ -16,7 +16,7 @@ from .errors import CONTROL, CortexSimError, unknown
 
 #: Far above any protocol or graph, which have 3 kB and 150 entries at most, 5 deep; what is more
 #: is a mistake or an attack, and could take long to read.
-MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 200_000, 10_000, 12
+MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 100_000, 5_000, 12
 _DEEP, _MANY = "nested deeper than any file of ours", "has more entries than any file of ours"
 _TAG = "tag:yaml.org,2002:"
 #: Told at a time.
@@ -165,6 +165,25 @@ def _scalar(node: ScalarNode, constructor: Any) -> bool | int | float | str | No
     if isinstance(value, str) and (found := CONTROL.search(value)):
         raise _InvalidValueError(node, f"text with the control character {found[0]!r}: leave it out")
     return value  # type: ignore[no-any-return]
+
+
+def strange(data: Any, depth: int = 0) -> str | None:
+    """Return what plain data, as JSON gives them, hold that no file of ours does.
+
+    That is text with control characters, whole numbers of more than 64 bits, or lists within
+    lists without end; None if there is nothing of the kind.
+    """
+    if isinstance(data, str):
+        found = CONTROL.search(data)
+        return f"text with the control character {found[0]!r}" if found else None
+    if isinstance(data, int):
+        return "a whole number of more than 64 bits" if abs(data) >= 2**63 else None
+    if isinstance(data, dict | list):
+        if depth > 2 * MAX_DEPTH:
+            return "parts that are nested deeper than any of ours"
+        inner = [*data, *data.values()] if isinstance(data, dict) else data
+        return next((said for part in inner if (said := strange(part, depth + 1))), None)
+    return None
 
 
 def validate(model: type[Model], document: Document, error: type[CortexSimError]) -> Model:

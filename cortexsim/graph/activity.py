@@ -17,14 +17,24 @@ if TYPE_CHECKING:
 
 def populated(graph: AreaGraph, steps: int, drive: Sequence[bool]) -> list[frozenset[str]]:
     """Return the populated areas at index 0 to `steps`; see :meth:`AreaGraph.populated`."""
-    first = graph.first.name
+    first = frozenset({graph.first.name})
+    edges = {1} | {step + late for c in graph.connections
+                   for late, step in enumerate(c.steps) if step is not None}
+    # what follows from a state, as long as no window opens or closes
+    after: dict[frozenset[str], frozenset[str]] = {}
     history: list[frozenset[str]] = []
     for index in range(steps + 1):
-        now = {first} if index < len(drive) and drive[index] else set()
+        now: frozenset[str] = frozenset()
         if index:
+            if index in edges:
+                after.clear()
+                active = [(c.source, c.target) for c in graph.connections if c.active(index)]
             before = history[-1]
-            now |= {c.target for c in graph.connections if c.source in before and c.active(index)}
-        history.append(frozenset(now))
+            if before not in after:
+                after[before] = frozenset(target for source, target in active if source in before)
+            now = after[before]
+        driven = index < len(drive) and drive[index]
+        history.append(now | first if driven and not first <= now else now)
     return history
 
 

@@ -60,7 +60,10 @@ def by(sizes: Sequence[int]) -> str:
 
 def _nearest(large: int, small: int) -> int:
     """Return the size closest to `small` that some stride makes out of `large`."""
-    return min({-(-large // k) for k in range(1, large + 1)}, key=lambda n: (abs(n - small), n))
+    # sizes fall as k grows: the nearest are those of the strides on either side of the quotient
+    quotient = max(large // small, 1)
+    return min((-(-large // k) for k in (quotient, quotient + 1)),
+               key=lambda n: (abs(n - small), n))
 
 
 def grows(graph: AreaGraph, connection: Connection) -> bool:

@@ -20,7 +20,7 @@ from .form import AreaText, ConnectionText, GraphText, UseText
 from .normalization import Normalization
 from .parts import Area, Connection, PreNet
 from .sharing import SharingSet, Use
-from .validate_parts import InvalidPartError
+from .validate_parts import MAX_AREAS, InvalidPartError, check_count
 
 Made = TypeVar("Made")
 
@@ -46,6 +46,7 @@ def from_dict(data: Mapping[str, Any], source: str = "area graph") -> AreaGraph:
 
 def _build(document: yamlio.Document) -> AreaGraph:
     read = yamlio.validate(GraphText, document, GraphError)
+    _at(document, (), partial(check_count, "areas", len(read.areas), MAX_AREAS))
     areas = [
         _at(document, ("areas", name), partial(_area, name, area))
         for name, area in read.areas.items()

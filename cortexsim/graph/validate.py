@@ -11,16 +11,25 @@ from ..errors import GraphError, unknown
 from . import activity, geometry, sharing
 from .validate_parts import (
     INPUTS,
+    MAX_AREAS,
+    MAX_CHANNELS,
+    MAX_CONNECTIONS,
+    MAX_SIZE,
     MAX_STEPS,
     POST_NETS,
     SHARING,
     InvalidPartError,
+    check_count,
     is_count,
 )
 
 if TYPE_CHECKING:
     from .core import AreaGraph
     from .parts import Connection
+
+
+#: Connections between the same areas that are compared, two by two: those of 140 blocks.
+MAX_PAIRS = 10_000
 
 
 def check_graph(graph: AreaGraph) -> None:
@@ -44,6 +53,8 @@ def check_graph(graph: AreaGraph) -> None:
 def _check_top(graph: AreaGraph) -> None:
     if not graph.areas:
         raise InvalidPartError("an area graph needs at least one area", ("areas",))
+    check_count("areas", len(graph.areas), MAX_AREAS)
+    check_count("connections", len(graph.connections), MAX_CONNECTIONS)
     seen: dict[str, str] = {}
     for area in graph.areas:
         # folders of a recording are named after areas, and some file systems ignore case
@@ -96,6 +107,10 @@ def _check_sizes(graph: AreaGraph) -> None:
             "image must be channels, height and width, whole numbers of 1 or more, got "
             f"{list(graph.image)}", ("image",),
         )
+    if graph.image[0] > MAX_CHANNELS or max(graph.image[1:], default=0) > MAX_SIZE:
+        raise InvalidPartError(
+            f"an image has {MAX_CHANNELS:,} channels and {MAX_SIZE:,} rows and columns at most, "
+            f"got {list(graph.image)}", ("image",))
     free = len(graph.image) == 1
     for area in graph.areas:
         if (len(area.shape) == 1) != free:
@@ -140,16 +155,22 @@ def _check_ends(graph: AreaGraph, connection: Connection) -> None:
 
 
 def _check_duplicates(graph: AreaGraph) -> None:
-    numbered = enumerate(graph.connections)
-    for (_, one), (position, other) in itertools.combinations(numbered, 2):
+    by_name: dict[str, list[tuple[int, Connection]]] = {}
+    for position, connection in enumerate(graph.connections):
+        by_name.setdefault(connection.name, []).append((position, connection))
+    pairs = [pair for twins in by_name.values() for pair in itertools.combinations(twins, 2)]
+    if len(pairs) > MAX_PAIRS:
+        raise InvalidPartError("too many connections lead from one area to another with windows "
+                               "of their own: use fewer", ("connections",))
+    for (_, one), (position, other) in pairs:
         within = _normalized_within(graph, one), _normalized_within(graph, other)
-        if one.name == other.name and any(a != b for a, b in zip(*within, strict=False)):
+        if any(a != b for a, b in zip(*within, strict=False)):
             raise InvalidPartError(
                 f"{one.name}: two connections between the same areas share their statistics, so "
                 "they need the same channels between layers", ("connections", position),
             )
         (_, end), (later, _) = sorted((one.steps, other.steps), key=lambda steps: steps[0])
-        if one.name == other.name and (end is None or end >= later):
+        if end is None or end >= later:
             raise InvalidPartError(
                 f"{one.name}: duplicate connection, both are active at step {later}; two "
                 "connections between the same areas need windows ('steps') that do not overlap",

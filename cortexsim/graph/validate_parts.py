@@ -23,6 +23,9 @@ POST_NETS = ("bn-relu-pool-fc", "pool-fc")
 
 #: Beyond any simulation of vision: 100 s at 10 ms a step.
 MAX_STEPS = 10_000
+#: Beyond any network of ours; more is a slip of the pen, and could take any memory and time.
+MAX_CHANNELS, MAX_SIZE, MAX_KERNEL, MAX_LAYERS = 65_536, 16_384, 255, 100
+MAX_AREAS, MAX_CONNECTIONS = 100, 1_000
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 # a protocol's `record: {areas: all}` could not be told from an area of that name
@@ -42,6 +45,12 @@ def check_known(name: object, names: Iterable[str]) -> None:
     names = list(names)
     if name not in names:
         raise GraphError(unknown("area", name, names))
+
+
+def check_count(what: str, count: int, most: int) -> None:
+    """Raise InvalidPartError if there are more areas, or connections, than there may be."""
+    if count > most:
+        raise InvalidPartError(f"{count:,} {what} are given, and {most:,} is the most", (what,))
 
 
 def is_count(value: Any) -> bool:
@@ -78,6 +87,10 @@ def check_area(area: Area) -> None:
             f"area '{area.name}': channels, height and width must be whole numbers "
             f"of 1 or more, got {shape}"
         )
+    if area.channels > MAX_CHANNELS or max(shape[1:], default=0) > MAX_SIZE:
+        raise InvalidPartError(
+            f"area '{area.name}': an area has {MAX_CHANNELS:,} channels and {MAX_SIZE:,} rows and "
+            f"columns at most, got {shape}")
     _option(f"activation of area '{area.name}'", area.activation, ACTIVATIONS)
 
 
@@ -100,6 +113,12 @@ def window(steps: Any, name: str) -> tuple[int, int | None]:
     return first, last
 
 
+def _at_most(name: str, what: str, values: Iterable[int | None], most: int) -> None:
+    for value in values:
+        if value is not None and value > most:
+            raise InvalidPartError(f"{name}: {what} is {most:,} at most, got {value:,}")
+
+
 def check_connection(connection: Connection) -> None:
     """Check what can be said of a connection without its areas."""
     name = connection.name
@@ -110,6 +129,7 @@ def check_connection(connection: Connection) -> None:
     usual = LAYERS[connection.transition]
     if usual == 2 and not is_count(connection.layers):
         raise InvalidPartError(f"{name}: layers must be 1 or more, got {connection.layers}")
+    _at_most(name, "the number of layers", [connection.layers], MAX_LAYERS)
     if usual < 2 and connection.layers != usual:
         raise InvalidPartError(
             f"{name}: '{connection.transition}' always has {usual} layers, not "
@@ -135,6 +155,7 @@ def _check_kernels(connection: Connection) -> None:
     kernels = kernel if isinstance(kernel, tuple) else (kernel,)
     if not all(is_count(size) and size % 2 for size in kernels):
         raise InvalidPartError(f"{name}: a kernel must be odd, as 3 or [1, 3, 1], got {kernel}")
+    _at_most(name, "a kernel", kernels, MAX_KERNEL)
     if isinstance(kernel, tuple) and len(kernel) != layers:
         raise InvalidPartError(f"{name}: {len(kernel)} kernels for {layers} layers")
     if not layers and kernel != 3:
@@ -142,6 +163,7 @@ def _check_kernels(connection: Connection) -> None:
                                f"'{connection.transition}' has no convolutions; leave it out")
     if connection.stride is not None and not is_count(connection.stride):
         raise InvalidPartError(f"{name}: stride must be 1 or more, got {connection.stride!r}")
+    _at_most(name, "a stride", [connection.stride], MAX_SIZE)
     if connection.stride_layer not in range(1, max(layers, 1) + 1):
         raise InvalidPartError(
             f"{name}: stride_layer {connection.stride_layer!r} of {layers} layers")
@@ -153,6 +175,7 @@ def _check_kernels(connection: Connection) -> None:
         return
     if not isinstance(middle, tuple) or not all(map(is_count, middle)):
         raise InvalidPartError(f"{name}: middle must be channels of 1 or more, got {middle!r}")
+    _at_most(name, "the number of channels", middle, MAX_CHANNELS)
     if len(middle) != layers - 1:
         raise InvalidPartError(f"{name}: middle must name the channels between each of its "
                                f"{layers} layers, {layers - 1} numbers, got {len(middle)}")
@@ -200,6 +223,11 @@ def check_pre_net(pre_net: PreNet) -> None:
         )
     if not is_count(pre_net.kernel) or pre_net.kernel % 2 == 0:
         raise InvalidPartError(f"pre_net: kernel must be odd, got {pre_net.kernel!r}")
+    for key, most in (("kernel", MAX_KERNEL), ("channels", MAX_CHANNELS), ("stride", MAX_SIZE),
+                      ("pool", MAX_SIZE)):
+        value = getattr(pre_net, key)
+        if is_count(value):
+            _at_most("pre_net", key, [value], most)
     for key in ("stride", "pool"):
         value = getattr(pre_net, key)
         if value is not None and not is_count(value):

@@ -28,7 +28,9 @@ from torch import Tensor
 from .. import files, formats, resources
 from ..errors import CheckpointError, CortexSimError, unknown
 from ..graph import AreaGraph
+from .card import problem
 from .network import Network
+from .weights import check_size
 
 CARD = "network.json"
 #: A network of ours is a few MB; a card a few kB.
@@ -141,7 +143,7 @@ def tidy(folder: Path) -> None:
 def _free_suffix(folder: Path, tag: str) -> str:
     """Return an end for file names that the checkpoint in a folder does not use."""
     try:
-        weights = read_card(folder)["weights"].get("file")
+        weights = read_card(folder)["weights"]["file"]
     except CheckpointError:
         weights = None  # none of ours to keep intact
     suffixes = (f"-{tag}", f"-{tag}-1") if tag else ("", "-1")
@@ -190,17 +192,15 @@ def read_card(folder: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_CARD_BYTES:
             raise CheckpointError(f"{path}: too large for a checkpoint's card")
         card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise CheckpointError(f"{path}: cannot be read ({problem.strerror})") from None
+    except OSError as wrong:
+        raise CheckpointError(f"{path}: cannot be read ({wrong.strerror})") from None
     except (ValueError, RecursionError):
         raise CheckpointError(
             f"{path}: not a CortexSim checkpoint (its card is not JSON)") from None
     formats.check_network(path, card.get("format") if isinstance(card, dict) else None)
-    needed = {"name": str, "graph": dict, "steps": int, "data": dict, "class_names": list,
-              "weights": dict}
-    for key, kind in needed.items():
-        if not isinstance(card.get(key), kind):
-            raise CheckpointError(f"{path}: its card lacks '{key}', or has it in another form")
+    wrong = problem(card)
+    if wrong:
+        raise CheckpointError(f"{path}: its card {wrong}")
     return card
 
 
@@ -219,12 +219,15 @@ def load(name: str | Path) -> Loaded:
     """
     folder = find(name)
     card = read_card(folder)
+    tensors = _tensors(folder, card["weights"])
     try:
         graph = AreaGraph.from_dict(card["graph"], source=str(folder / CARD))
+        # before memory is taken for what a card only says
+        check_size(graph, len(card["class_names"]), card["steps"],
+                   sum(value.numel() for value in tensors.values()))
         network = Network(graph, classes=len(card["class_names"]), steps=card["steps"])
-    except CortexSimError as problem:
-        raise CheckpointError(f"{folder / CARD}: {problem}") from None
-    tensors = _tensors(folder, card["weights"])
+    except CortexSimError as wrong:
+        raise CheckpointError(f"{folder / CARD}: {wrong}") from None
     network.statistics.resize_as(
         {key.removeprefix("statistics."): value for key, value in tensors.items()})
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
@@ -241,16 +244,16 @@ def load(name: str | Path) -> Loaded:
 
 def _tensors(folder: Path, entry: dict[str, Any]) -> dict[str, Tensor]:
     """Read one file that a card names, checking its place and its sha256."""
-    file = entry.get("file")
-    if not isinstance(file, str) or Path(file).name != file or not file.endswith(".safetensors"):
-        raise CheckpointError(f"{folder / CARD}: names {file!r}, not a safetensors file beside it")
-    path = folder / file
+    path = folder / entry["file"]
     try:
+        if path.resolve().parent != folder.resolve() or not path.is_file() and path.exists():
+            raise CheckpointError(f"{path}: leads out of the checkpoint's folder, or is no file: "
+                                  "put the file itself there")
         if path.stat().st_size > MAX_TENSOR_BYTES:
             raise CheckpointError(f"{path}: too large")
         data = path.read_bytes()
-    except OSError as problem:
-        raise CheckpointError(f"{path}: cannot be read ({problem.strerror})") from None
+    except OSError as wrong:
+        raise CheckpointError(f"{path}: cannot be read ({wrong.strerror})") from None
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise CheckpointError(
             f"{path}: damaged or cut short (its sha256 differs from the one in {CARD}); "
@@ -258,8 +261,10 @@ def _tensors(folder: Path, entry: dict[str, Any]) -> dict[str, Tensor]:
         )
     try:
         tensors: dict[str, Tensor] = load_tensors(data)
-    except SafetensorError as problem:
-        raise CheckpointError(f"{path}: not a safetensors file ({problem})") from None
+    except SafetensorError as wrong:
+        raise CheckpointError(f"{path}: not a safetensors file ({wrong})") from None
+    except Exception as wrong:  # kinds of numbers that this torch does not have
+        raise CheckpointError(f"{path}: holds something else than weights ({wrong})") from None
     if any(not value.is_floating_point() for value in tensors.values()):
         raise CheckpointError(f"{path}: holds something else than weights")
     return {key: value if value.dtype == torch.float64 else value.float()

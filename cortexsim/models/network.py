@@ -22,7 +22,7 @@ from .engine import State
 from .frames import Brief, Frames, by_index
 from .normalization import ScaleShift
 from .statistics import EPSILON, Statistics
-from .weights import initial_weights
+from .weights import check_size, initial_weights
 
 
 class Network(nn.Module):
@@ -53,6 +53,7 @@ class Network(nn.Module):
         self.graph = graph
         self.classes = classes
         self.steps = steps or graph.readout_time
+        check_size(graph, classes, self.steps)
         self.pre_net = PreNet(graph, seed)
         self.post_net = PostNet(graph.last.channels, classes, seed,
                                 normalize=graph.post_net == "bn-relu-pool-fc")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import GraphError
 from ..graph import AreaGraph, Connection, sharing
 from . import normalization
 from .transitions import TRANSITIONS, is_deconvolution
 
 if TYPE_CHECKING:
     from .network import Network
+
+#: Parameters of a network at most: 2 GiB of them.
+MOST = 2**29
 
 
 def seeded_normal(shape: Sequence[int], fan_in: int, seed: int, name: str) -> Tensor:
@@ -49,8 +55,16 @@ def initial_weights(graph: AreaGraph, steps: int, seed: int) -> dict[str, nn.Par
     seed
         Of the values.
     """
-    populated = graph.populated(steps, [True] * (steps + 1))
     found: dict[str, nn.Parameter] = {}
+    for key, shape, fan_in in _needed(graph, steps):
+        if key not in found:
+            found[key] = nn.Parameter(seeded_normal(shape, fan_in, seed, key.split("@")[0]))
+    return dict(sorted(found.items()))
+
+
+def _needed(graph: AreaGraph, steps: int) -> Iterator[tuple[str, tuple[int, ...], int]]:
+    """Yield the key, shape and fan-in of each weight; the first of a key holds."""
+    populated = graph.populated(steps, [True] * (steps + 1))
     # a tied kernel has another fan-in in a deconvolution: not the order given, the names decide
     for c in sorted(graph.connections, key=lambda c: (c.name, c.steps[0])):
         for layer in layers(c):
@@ -59,15 +73,45 @@ def initial_weights(graph: AreaGraph, steps: int, seed: int) -> dict[str, nn.Par
             inputs_first = graph.grows(c) if layer == 0 else (
                 layer == 1 and is_deconvolution(graph, c))
             fan_in = shape[0 if inputs_first else 1] * shape[2] * shape[3]
-            if graph.weight_sharing(c) == "shared":
-                uses = sharing.starts(graph, c)
-            else:
-                uses = [s for s in range(1, steps + 1)
-                        if c.active(s) and c.source in populated[s - 1]]
-            for key in dict.fromkeys(graph.weight_key(c, layer, s) for s in uses):
-                values = seeded_normal(shape, fan_in, seed, key.split("@")[0])
-                found.setdefault(key, nn.Parameter(values))
-    return dict(sorted(found.items()))
+            uses: Iterable[int] = sharing.starts(graph, c)
+            if graph.weight_sharing(c) != "shared":
+                uses = (s for s in range(1, steps + 1)
+                        if c.active(s) and c.source in populated[s - 1])
+            for s in uses:
+                yield graph.weight_key(c, layer, s), shape, fan_in
+
+
+def check_size(graph: AreaGraph, classes: int, steps: int, most: int = MOST) -> None:
+    """Refuse a network of more numbers than there are, before memory is taken for any.
+
+    Parameters
+    ----------
+    graph, classes, steps
+        As for :class:`Network`.
+    most
+        Numbers that there are for its parameters, such as those of a file.
+
+    Raises
+    ------
+    GraphError
+        If it has more parameters.
+    """
+    first, net = graph.first.channels, graph.pre_net
+    middle = net.channels or first
+    ends = [graph.image[0], *[middle] * (net.layers - 1), first] if net.layers else []
+    total = sum(i * o * net.kernel**2 for i, o in itertools.pairwise(ends))
+    total += classes * graph.last.channels
+    seen: set[str] = set()
+    for key, shape, _ in _needed(graph, steps):
+        if total > most:
+            break
+        if key not in seen:
+            seen.add(key)
+            total += math.prod(shape)
+    if total > most:
+        raise GraphError(
+            f"the network that the graph describes has more than {most:,} parameters"
+            + (", as many as its file holds numbers" if most < MOST else ", the most there can be"))
 
 
 def parameter_count(network: Network, readout_time: int | None = None) -> int:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from .inputs import inputs
 from .targets import ROOT, TARGETS, lay_out
-from .watch import SECONDS, Watch, limits
+from .watch import WAITING, Watch, limits
 
 SMOKE, SLOW, SOAK = 50, 5_000, 100_000
 SEED = int(os.environ.get("CORTEXSIM_FUZZ_SEED", "1"))
@@ -69,7 +69,7 @@ def by_coverage(name: str, place: Path, count: int) -> Path:
     numbers = result(name, "atheris") or place / "numbers.json"
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.coverage_guided", name, str(place), str(numbers),
-         f"-runs={count}", f"-seed={SEED}", f"-timeout={SECONDS:g}", "-rss_limit_mb=1024",
+         f"-runs={count}", f"-seed={SEED}", f"-timeout={WAITING:g}", "-rss_limit_mb=1024",
          "-max_len=20000", "-verbosity=0", f"-artifact_prefix={crashes}/", str(corpus)],
         cwd=ROOT, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})

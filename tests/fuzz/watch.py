@@ -15,8 +15,9 @@ from cortexsim.errors import CortexSimError
 
 from .targets import Target
 
-#: Most seconds for an input, and most memory that it may take, in bytes.
-SECONDS, BYTES = 5.0, 2**30
+#: Most seconds for an input (of the processor's time, since others may be at work on it, too), and
+#: most memory that it may take, in bytes; and seconds on the clock after which it surely waits.
+SECONDS, BYTES, WAITING = 5.0, 2**30, 60.0
 #: Letters of a message at most.
 LETTERS = 2000
 
@@ -47,7 +48,7 @@ class Watch:
 
         Whatever is neither accepted nor refused in a sentence comes through as it is.
         """
-        before, began = _peak(), time.perf_counter()
+        before, began = _peak(), time.process_time()
         try:
             target.run(data, place)
         except CortexSimError as problem:
@@ -55,7 +56,7 @@ class Watch:
             _check(str(problem))
         else:
             accepted = True
-        took, grown = time.perf_counter() - began, _peak() - before
+        took, grown = time.process_time() - began, _peak() - before
         self.inputs += 1
         self.accepted += accepted
         self.refused += not accepted
@@ -86,18 +87,21 @@ class Watch:
 def limits() -> Iterator[None]:
     """Raise TooSlow after the time of one input, and MemoryError beyond its memory."""
     def stop(number: int, frame: object) -> None:
-        raise TooSlow(f"still at it after {SECONDS:g} s")
+        raise TooSlow(f"still at it after {SECONDS:g} s, or {WAITING:g} s of waiting")
 
-    before = signal.signal(signal.SIGALRM, stop)
+    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGALRM, signal.SIGPROF)}
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, hard))
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITING)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
