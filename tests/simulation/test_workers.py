@@ -137,7 +137,8 @@ def stop_at(monkeypatch, chunk: int, problem: BaseException) -> None:
     monkeypatch.setattr(Batches, "compute", stop)
 
 
-@pytest.mark.parametrize("first, then", [(True, False), (False, True)])
+@pytest.mark.parametrize("first, then", [
+    (True, False), pytest.param(False, True, marks=pytest.mark.slow)])
 def test_going_on_with_workers_or_without(folder, tiny, scheduler, alone, monkeypatch, first,
                                           then):
     said = ("activity of V4 is infinite or not a number at step 3 (condition mask=none); a gain "
@@ -245,6 +246,7 @@ def test_warnings_of_workers_are_said_once(folder, tiny, here, monkeypatch):
     assert [str(one.message) for one in told] == ["not enough memory: going on with 2"]
 
 
+@pytest.mark.slow
 def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypatch):
     kinds = iter(["old", "old", "new", "old", "new"])
     monkeypatch.setattr(worker, "computer",
@@ -257,6 +259,7 @@ def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypat
     assert [one["processor"] for one in made.recording.attrs["computed_on"]] == ["old", "new"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job, said", [
     ({"version": "0.0.1"}, "CortexSim is .* there and 0.0.1 here: install the same one"),
     ({"store": "/not/here.zarr"}, "/not/here.zarr is not there; .* all workers share"),
@@ -268,6 +271,7 @@ def test_workers_that_differ_or_do_not_see_the_folder(folder, tiny, here, job, s
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+@pytest.mark.slow
 def test_a_gpu_that_only_workers_have(folder, tiny, here, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
