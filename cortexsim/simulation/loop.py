@@ -22,7 +22,7 @@ from . import again, origin
 from . import resume as resuming
 from .batches import Batches, running
 from .buffers import Buffers
-from .cluster import Cluster
+from .cluster import Cluster, Lost
 from .origin import COMPUTED_ON, computer, describe
 from .plan import Plan, prepare
 from .record import Record
@@ -243,10 +243,13 @@ class _Run:
                             warnings.warn(warning, stacklevel=2)
                         told.add(warning)
                     yield made.chunk
-            except BaseException:
+            except BaseException as problem:
                 team.stop()
                 if not begun and not self.recorder.trials_done:
                     self._take_away()
+                elif isinstance(problem, Lost):
+                    raise Lost(f"{problem}. What is done is kept; go on with: "
+                               f"{self.recorder.going_on}") from None
                 raise
             self.recorder.note({"workers": team.size})
 

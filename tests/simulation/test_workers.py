@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 import warnings
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -195,6 +196,26 @@ def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkey
 
 
 @pytest.mark.slow
+def test_a_scheduler_that_is_lost(folder, tiny, scheduler, alone, monkeypatch):
+    result, seen = cluster.Team._result, []
+
+    def two(self, future):
+        seen.append(future)
+        if len(seen) == 3:
+            raise cluster._told(CancelledError(), 0)
+        return result(self, future)
+
+    monkeypatch.setattr(cluster.Team, "_result", two)
+    with pytest.raises(SimulationError, match="the Dask scheduler was lost.* What is done is kept; "
+                                              "go on with: cortexsim run --resume x"):
+        experiment.run("short.yaml", model=tiny, out="x", scheduler=scheduler, **RUN)
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    experiment.resume("x", figure=False)
+    same(Path("x/recording.zarr"), alone)
+
+
+@pytest.mark.slow
 def test_a_defect_of_a_worker_keeps_its_traceback(folder, tiny, scheduler, monkeypatch):
     stop_at(monkeypatch, 0, ZeroDivisionError("a defect"))
     with pytest.raises(ZeroDivisionError, match="a defect"):
@@ -309,8 +330,8 @@ def test_a_worker_that_has_other_images(folder, tiny, here):
     AttributeError("module 'cortexsim.simulation.worker' has no attribute 'compute'"),
     RuntimeError("Error during deserialization of the task graph: No module named 'cortexsim'")])
 def test_workers_without_cortexsim(problem):
-    assert "a worker, or the scheduler, has no CortexSim" in str(cluster._told(problem))
-    assert cluster._told(RuntimeError("shapes do not fit")) is None
+    assert "a worker, or the scheduler, has no CortexSim" in str(cluster._told(problem, 0))
+    assert cluster._told(RuntimeError("shapes do not fit"), 0) is None
 
 
 def test_wrong_words(folder, tiny, monkeypatch):
@@ -448,8 +469,8 @@ def test_workers_that_die_again_and_again(folder, tiny):
     status, stdout, stderr = Program(tiny, f"{LINE} --model {tiny} --out x --workers 1",
                                      DEADLY).ended()
     assert (status, stdout) == (2, "")
-    assert stderr.startswith("cortexsim: workers died again and again while they computed one "
-                             "chunk") and stderr.count("\n") == 1
+    assert stderr.startswith("cortexsim: workers died again and again while they computed "
+                             "chunk ") and stderr.count("\n") == 1
     assert not Path("x").exists()
 
 
