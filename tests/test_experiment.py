@@ -31,6 +31,10 @@ def limited():
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+#: What stands beside a recording without a figure.
+BESIDE = ("provenance.json", "accuracy.csv", "responses.csv")
+
+
 def left(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -70,7 +74,7 @@ def test_the_seed_chooses_the_stimuli_of_a_shorter_run(folder, tiny):
         made = run("short.yaml", model=tiny, trials=8, seed=seed, figure=False)
         chosen.append(made.recording["stimulus_id"].values.tolist())
         assert made.folder == Path(f"runs/short-{seed + 1}") and made.figure is None
-        assert left(made.folder) == {RECORDING, "accuracy.csv", "responses.csv"}
+        assert left(made.folder) == {RECORDING, *BESIDE}
     assert len(chosen[0]) == 8 and chosen[0] != chosen[1]
 
 
@@ -137,22 +141,22 @@ def test_a_full_disk_leaves_an_incomplete_recording_and_no_tables(folder, tiny, 
     with pytest.raises(RecordingError):
         analysis.open("out/recording.zarr")
     result = experiment.resume("out", figure=False)
-    assert left(folder / "out") == {RECORDING, "accuracy.csv", "responses.csv"}
+    assert left(folder / "out") == {RECORDING, *BESIDE}
     analysis.verify("out/recording.zarr")
     assert result.recording.attrs["resumed"]
 
 
 def test_a_disk_that_is_full_when_the_figure_comes(folder, tiny, blank, limited, monkeypatch):
-    def full_now(drawn, path):
+    def full_now(drawn, path, **more):
         limited(100)
-        return save(drawn, path)
+        return save(drawn, path, **more)
 
     save = analysis.save
     monkeypatch.setattr(analysis, "save", full_now, raising=False)
     with pytest.raises(RecordingError, match=r"out/figure.pdf: the figure cannot be written \("):
         run("short.yaml", model=tiny, out="out", trials=2)
     limited(resource.RLIM_INFINITY)
-    assert left(folder / "out") == {RECORDING, "accuracy.csv", "responses.csv"}
+    assert left(folder / "out") == {RECORDING, *BESIDE}
     assert analysis.open("out/recording.zarr").attrs["complete"] is True
 
 

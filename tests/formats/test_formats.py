@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cortexsim import analysis, experiment, formats, schema
+from cortexsim import analysis, experiment, formats, ready, schema
 from cortexsim.cli import main
 from cortexsim.errors import CheckpointError, RecordingError
 from cortexsim.models import load
@@ -73,7 +73,7 @@ def test_an_old_run_gets_its_figure_and_is_not_computed_again(oldest, blank):
     result = experiment.resume(oldest / "run")
     assert result.figure is not None and result.figure.is_file()
     with pytest.raises(RecordingError, match="format 1, .* can be read as ever"):
-        experiment.plan_at(str(oldest / "run"))
+        ready.plan_at(str(oldest / "run"))
 
 
 def test_a_chunk_of_an_old_recording_that_is_damaged_is_found(oldest, tmp_path):
