@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-from cortexsim import analysis, places
+from cortexsim import analysis, experiment, places
 from cortexsim.analysis import export
 from cortexsim.cli import main
 from cortexsim.errors import Interrupted, RecordingError
@@ -427,6 +427,15 @@ def told(environment: dict[str, str], line: tuple[str, ...]) -> None:
     """Run a command line with an environment."""
     os.environ.update(environment)
     cortexsim(*line)
+
+
+@pytest.mark.slow
+def test_workers_write_their_own_parts(bucket, folder, tiny):
+    pytest.importorskip("distributed", reason="needs Dask, of cortexsim[cluster]")
+    options = {"model": tiny, "trials": 20, "batch": 2, "figure": False, "reduce": "none"}
+    experiment.run("short.yaml", out=str(bucket / "team"), workers=2, **options)
+    alone = experiment.run("short.yaml", out=folder / "alone", **options)
+    assert objects(bucket / "team/recording.zarr") == contents(alone.folder / "recording.zarr")
 
 
 @pytest.mark.slow
