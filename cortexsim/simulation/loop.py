@@ -238,9 +238,10 @@ class _Run:
             try:
                 for made in team.compute(str(self.path.absolute()), self.todo):
                     self._computed_on(made.worker)
-                    for warning in {*made.warnings} - told:
-                        warnings.warn(warning, stacklevel=2)
-                    told |= {*made.warnings}
+                    for warning in made.warnings:
+                        if warning not in told:
+                            warnings.warn(warning, stacklevel=2)
+                        told.add(warning)
                     yield made.chunk
             except BaseException:
                 team.stop()

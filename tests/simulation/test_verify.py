@@ -111,11 +111,11 @@ def test_on_another_processor_rounding_is_allowed_and_no_more(run):
     value = float(root["scores"][9, 6, 3])
     change(run, "scores", (9, 6, 3), value + 1e-5 * largest)
     found = experiment.verify(run, chunks=5)
-    assert found.tolerance == verify.TOLERANCE["float32"] and found.problem() is None
+    assert found.tolerance == verify.TOLERANCE["float32"] + 2**-10 and found.problem() is None
     assert found.differences["scores"].size == pytest.approx(1e-5, rel=0.1)
-    assert "recorded   another" in str(found) and "differences up to 0.001" in str(found)
+    assert "recorded   another" in str(found) and "differences up to 0.0011" in str(found)
     change(run, "scores", (9, 6, 3), value + 1e-2 * largest)
-    assert "more than the 0.001 that rounding explains" in str(
+    assert "more than the 0.0011 that rounding explains" in str(
         experiment.verify(run, chunks=5).problem())
 
 

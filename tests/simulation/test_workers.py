@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import warnings
@@ -122,6 +123,7 @@ def test_nothing_of_size_passes_through_the_scheduler(folder, tiny, scheduler, m
     made = experiment.run("short.yaml", model=tiny, scheduler=scheduler, **RUN)
     assert len(sizes) == 5 and max(sizes) < 500 and len(asked) == 1 and asked[0] < 500
     assert made.recording["V1/activation"].nbytes / 5 > 10 * 1000
+    assert worker._ready is None  # nor does anything stay with the workers
 
 
 def stop_at(monkeypatch, chunk: int, problem: BaseException) -> None:
@@ -333,6 +335,20 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, monkeypatch):
           f"the Dask scheduler {address} does not answer")
 
 
+@pytest.mark.slow
+def test_workers_that_come_later(folder, tiny, alone):
+    nobody = {"dashboard": False, "dashboard_address": ":0"}
+    with LocalCluster(n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None,
+                      scheduler_kwargs=nobody) as there:
+        later = threading.Timer(1, there.scale, [1])
+        later.start()
+        with pytest.warns(UserWarning, match="has no workers yet: the run begins when they come"):
+            experiment.run("short.yaml", model=tiny, out="x",
+                           scheduler=there.scheduler_address, **RUN)
+        later.join()
+    same(Path("x/recording.zarr"), alone)
+
+
 # --- real processes
 
 
@@ -340,8 +356,10 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, monkeypatch):
 SLOWLY = """
 import time
 from cortexsim.simulation.batches import Batches
-compute = Batches.compute
-Batches.compute = lambda self, chunk: (time.sleep(0.5), compute(self, chunk))[1]
+def slowly(self, chunk, compute=Batches.compute):  # Dask runs this twice
+    time.sleep(0.3)
+    return compute(self, chunk)
+Batches.compute = slowly
 """
 DEADLY = """
 import os
@@ -375,7 +393,11 @@ class Program:
 
     def ended(self) -> tuple[int, str, str]:
         """Return its exit status and what it said, once it has ended."""
-        said = self.process.communicate(timeout=200)
+        try:
+            said = self.process.communicate(timeout=200)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
         return self.process.returncode, *said
 
 

@@ -58,6 +58,7 @@ class Case:
     steps: int = 4
     recipe: str = "fast"
     device: str = "cpu"
+    precision: str = "float32"
 
 
 CASES = {
@@ -84,7 +85,7 @@ def _learn(mine: Processes, case: Case) -> dict[str, Tensor]:
     device = torch.device(mine.device(case.device))
     network = Network(graph, seed=1).to(device, case.dtype).to(memory_format=torch.channels_last)
     network.processes = mine
-    learner = Learner(network.train(), recipes.get(case.recipe))
+    learner = Learner(network.train(), recipes.get(case.recipe), precision=case.precision)
     own, found = mine.share(ROWS), {}
     times = task.times() if task else [graph.readout_time - 1, graph.readout_time]
     for step in range(case.steps):
@@ -148,6 +149,17 @@ def test_fifty_steps_in_float64(name, count, tmp_path):
 def test_two_steps_in_float32(count, tmp_path):
     cases = {name: replace(case, steps=2, dtype=torch.float32) for name, case in CASES.items()}
     same(together(tmp_path, count, learn, cases), learn(ALONE, cases), 1e-5)
+
+
+@pytest.mark.slow
+def test_bf16_is_as_far_from_one_process_as_it_is_from_float32(tmp_path):
+    exact = {name: replace(case, steps=2, dtype=torch.float32) for name, case in CASES.items()}
+    cases = {name: replace(case, precision="bf16") for name, case in exact.items()}
+    float32, bf16, two = (
+        torch.cat([value.flatten() for key, value in found.items() if "momentum" in key])
+        for found in (learn(ALONE, exact), learn(ALONE, cases),
+                      together(tmp_path, 2, learn, cases)[0]))
+    assert (two - bf16).norm() < 1.5 * (bf16 - float32).norm() < 0.4 * float32.norm()
 
 
 # --- the parts of which it is made
