@@ -6,6 +6,8 @@ and so can a notebook.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -195,17 +197,27 @@ def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
         lacking = {f"{name}.csv": table for name, table in tables.frames.items()
                    if not (folder / f"{name}.csv").exists()}
         pictures = [f"{FIGURE}.pdf", picture.name] if figure and not picture.exists() else []
-        if lacking or pictures:
-            # first: no table is ever there without it, whenever the process dies
-            provenance.beside(folder, [*lacking, *pictures], provenance.origin(
-                command, recording=provenance.recorded(recording.attrs)))
-        for name, table in lacking.items():
-            files.write(folder / name, table.to_csv(index=False), "the table")
-        if pictures:
-            drawn = analysis.figure(recording)
-            for name in pictures:
+        drawn = analysis.figure(recording) if pictures else None
+        with _going_on(folder):
+            if lacking or pictures:
+                # first: no table is ever there without it, whenever the process dies
+                provenance.beside(folder, [*lacking, *pictures], provenance.origin(
+                    command, recording=provenance.recorded(recording.attrs)))
+            for name, table in lacking.items():
+                files.write(folder / name, table.to_csv(index=False), "the table")
+            for name in pictures if drawn else ():
                 analysis.save(drawn, folder / name, command=command)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
                           f"are not. Go on with: cortexsim run --resume {folder}") from None
     return Result(folder, recording, tables, picture if figure else None)
+
+
+@contextmanager
+def _going_on(folder: Path) -> Iterator[None]:
+    """Say how to go on where a table or a figure cannot be written."""
+    try:
+        yield
+    except RecordingError as problem:
+        raise RecordingError(f"{problem}; the recording is complete. When there is room, go on "
+                             f"with: cortexsim run --resume {folder}") from None

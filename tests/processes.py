@@ -55,6 +55,7 @@ class Started:
         self._process = _CONTEXT.Process(target=_call, daemon=True,
                                          args=(self._said, function, arguments))
         self._process.start()
+        self._begun = time.monotonic()
 
     def wait_for(self, happened: Callable[[], object]) -> None:
         """Wait until something is so, while the process is at work."""
@@ -72,6 +73,11 @@ class Started:
         self.signal(number)
         return self.join()
 
+    def work_for(self, seconds: float) -> None:
+        """Wait until a processor has worked so long for it, or it has come to its end."""
+        while self.running and self.seconds < seconds:
+            time.sleep(0.002)
+
     def kill(self) -> int:
         """Kill it and all that it has started."""
         try:
@@ -84,6 +90,16 @@ class Started:
     def running(self) -> bool:
         """Whether it has not come to its end."""
         return self._process.is_alive()
+
+    @property
+    def seconds(self) -> float:
+        """How long a processor has worked for it; where the system does not say, all have."""
+        try:
+            # after its name, which may have blanks
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return time.monotonic() - self._begun
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def join(self) -> int:
         """Wait for the end and return the exit status."""

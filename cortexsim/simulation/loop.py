@@ -274,7 +274,8 @@ class _Run:
         try:
             return Recorder(place, self.plan.layout, self.attrs)
         except KeyboardInterrupt:
-            places.remove(place)  # no number is in it yet
+            if places.far(place):  # no number is in it yet
+                places.remove(place)
             raise
 
     def stopped(self) -> str:

@@ -61,9 +61,10 @@ class Recorder:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
-        self._lock = None if shared else files.Claim(path, new=resumed is None)
+        new = resumed is None and not shared
+        self._lock = None if shared else files.Claim(path, new=new)
         try:
-            with _told(path, self.going_on), known_warnings():
+            with _told(path, "" if new else self.going_on), known_warnings():
                 if shared:
                     self._root = zarr.open_group(stores.store(path), mode="r+")
                 elif resumed is None:
@@ -75,6 +76,8 @@ class Recorder:
                 with zarr.config.set({"array.write_empty_chunks": True}):
                     self._arrays = {name: array_at(self._root, name) for name in layout.arrays}
         except BaseException:
+            if new and not places.far(path):
+                places.remove(path)  # no number is in it yet
             self.close()
             raise
 
@@ -271,10 +274,14 @@ def _megabytes(count: int) -> str:
 
 @contextmanager
 def _told(path: Path, go_on: str = "") -> Iterator[None]:
-    """Turn what the disk says into one sentence."""
+    """Turn what the disk says into one sentence, and how to go on, if there is anything yet."""
     try:
         yield
     except OSError as problem:
+        if not go_on:
+            what = ("the disk is full" if problem.errno in _FULL
+                    else f"{path} cannot be written ({problem.strerror or problem})")
+            raise RecordingError(f"{what}; nothing was recorded") from problem
         if problem.errno in _FULL:
             raise RecordingError(
                 f"the disk is full: {path} is incomplete; make room and go on with: {go_on}"

@@ -23,7 +23,7 @@ from ..models.frames import Frames
 from ..models.network import Network
 from ..processes import ALONE, Processes
 from ..stimuli import datasets
-from . import recipes
+from . import recipes, state
 from .batches import (
     TrainingImages,
     calibration_frames,
@@ -216,7 +216,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
     def save(tag: str) -> None:
         card["position"] = asdict(at)
         if processes.first:
-            checkpoint.save(out, network, card, tag=tag, training=learner.momentum())
+            state.save(out, network, card, tag=tag, training=learner.momentum())
 
     if not at.epoch and not at.batch:
         save("0000")

@@ -18,6 +18,8 @@ import torch
 from .. import devices, files
 from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
+from ..models import checkpoint
+from ..models.network import Network
 from ..processes import ALONE, Processes
 from ..stimuli import datasets
 from ..stimuli.sequences import SequenceTask
@@ -206,6 +208,17 @@ def enough_memory(doing: str, processes: Processes, out: Path) -> Iterator[None]
             f"not enough memory to {doing}: let more processes, on more GPUs or machines, each "
             f"take a part (torchrun --nproc-per-node {2 * processes.count} -m cortexsim train "
             f"--resume {out}), or begin anew with a smaller --batch-size") from None
+
+
+def save(out: Path, network: Network, card: dict[str, Any], **more: Any) -> None:
+    """Write a checkpoint as :func:`checkpoint.save` does; where that fails, say how to go on."""
+    try:
+        checkpoint.save(out, network, card, **more)
+    except CheckpointError as problem:
+        if not (out / checkpoint.CARD).exists():
+            raise
+        raise CheckpointError(f"{problem}. When there is room, go on with: cortexsim train "
+                              f"--resume {out}") from None
 
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:

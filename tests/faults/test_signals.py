@@ -15,7 +15,7 @@ import pytest
 from tests.processes import Started, cortexsim
 
 from .commands import COMMANDS, files
-from .kills import compared, prepared, run_to_end, started
+from .kills import compared, measured, prepared, run_to_end, started
 
 #: What is done to a finished run or network, each in a folder of its own.
 LINES = {
@@ -45,25 +45,19 @@ def story(made, tmp_path):
     return make
 
 
-def take(story: Path, line: list[str]) -> float:
-    begun = time.monotonic()
-    assert run_to_end(story, line) == 0
-    return time.monotonic() - begun
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", LINES)
 def test_stopped_at_a_random_moment(name, number, story):
     line, draw = LINES[name], random.Random(f"{name} {number}")
     whole = story(name)
-    seconds = take(whole, line)
+    seconds, _ = measured(whole, line)
     stopped = 0
     for _ in range(8):
         place = story(name)
         before = dict(files(place))
         process = started(place, line)
-        time.sleep(draw.uniform(0.05, 0.9) * seconds)
+        process.work_for(draw.uniform(0.05, 0.95) * seconds)
         if not process.running:
             assert process.join() == 0
             continue
