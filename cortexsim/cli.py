@@ -101,7 +101,7 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
             "verified", "chunks", "seed", "data_root", "device"), "--verify looks at")
         found = experiment.verify(verified, seed=options["seed"], chunks=chunks or 3,
                                   data_root=options["data_root"], device=options["device"])
-        click.echo(str(found))
+        terminal.say(str(found))
         if problem := found.problem():
             raise RecordingError(problem)
         return
@@ -124,17 +124,17 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
             took = prepared.estimate()
             compared = [prepared.check_precision()] if check_precision else []
             for part in (prepared.protocol.describe(), took, *compared):
-                click.echo(str(part))
+                terminal.say(str(part))
             return
         result = experiment.run(protocol, out=out, figure=not no_figure, compare=check_precision,
                                 command=terminal.command(), workers=workers,
                                 scheduler=scheduler, **options)
     if result.comparison is not None:
-        click.echo(f"{result.comparison}\n")
-    click.echo(str(result.tables))
-    click.echo(f"recording  {result.folder / schema.RECORDING}")
+        terminal.say(f"{result.comparison}\n")
+    terminal.say(str(result.tables))
+    terminal.say(f"recording  {result.folder / schema.RECORDING}")
     if result.figure:
-        click.echo(f"figure     {result.figure}")
+        terminal.say(f"figure     {result.figure}")
 
 
 @main.command(short_help="Train a network.")
@@ -228,16 +228,16 @@ def _trained(folder: Path) -> None:
     from . import training
     from .models import checkpoint
 
-    click.echo(cli_networks.accuracies(folder))
-    click.echo(f"network    {folder}")
+    terminal.say(cli_networks.accuracies(folder))
+    terminal.say(f"network    {folder}")
     found = checkpoint.load(folder)
     trained = training.Settings.from_card(found.card)
     if found.network.weights_limit < math.inf:
-        click.echo(f"it ends    at step {found.network.steps}, since it has parameters of its own "
-                   "for each step; run first_steps, or a protocol of at most as many")
+        terminal.say(f"it ends    at step {found.network.steps}, since it has parameters of its "
+                     "own for each step; run first_steps, or a protocol of at most as many")
         return
     protocol = "digit_sequence" if trained.sequence else "backward_mask"
-    click.echo(f"run it     cortexsim run {protocol} --model {folder}")
+    terminal.say(f"run it     cortexsim run {protocol} --model {folder}")
 
 
 @main.command(short_help="Show an area graph as a table and a picture.")
@@ -264,7 +264,7 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
         for preset in presets.names():
             found = presets.get(preset)
             count = len(found.connections)
-            click.echo(f"{preset:24s} {' '.join(found.names)}, {count} "
+            terminal.say(f"{preset:24s} {' '.join(found.names)}, {count} "
                        f"connection{'s' * (count > 1)}, {found.input} input, readout at "
                        f"{found.readout_time}")
         return
@@ -278,11 +278,11 @@ def graph(name: str | None, listed: bool, out: Path | None, readout_time: int | 
     count = parameter_count(Network(counted, classes=classes))
     if out is not None:
         found.draw(out, terminal.command())
-    click.echo(str(found))
-    click.echo(f"parameters {count:,d} ({counted.weights} weights, readout at "
+    terminal.say(str(found))
+    terminal.say(f"parameters {count:,d} ({counted.weights} weights, readout at "
                f"{counted.readout_time}, {classes} classes)")
     if out is not None:
-        click.echo(f"picture    {out}")
+        terminal.say(f"picture    {out}")
 
 
 for command in (cli_networks.evaluate, cli_networks.calibrate, cli_networks.fold,

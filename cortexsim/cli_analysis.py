@@ -54,8 +54,8 @@ def compare(run: Path, condition: str | None, seed: int, out: Path | None,
             found = analysis.compare(recording, kind, source, seed=seed, **of)
             folder = out or analysis.recording.place(run).parent
             written = found.write(folder, terminal.command())
-            click.echo(f"{found}\n")
-            click.echo(f"figure     {written[0]}\n")
+            terminal.say(f"{found}\n")
+            terminal.say(f"figure     {written[0]}\n")
 
 
 @click.command(short_help="Make one page with all that a run shows.")
@@ -81,7 +81,7 @@ def report(run: Path, out: Path | None, seed: int, it: Path | None,
 
     path = reports.write(run, out, root=data_root, it=it, seed=seed, progress=True,
                          command=terminal.command())
-    click.echo(f"report     {path}")
+    terminal.say(f"report     {path}")
 
 
 def _window(ctx: click.Context, parameter: click.Parameter, value: str | None,
@@ -133,4 +133,4 @@ def export(run: Path, to: str, out: Path | None, areas: tuple[str, ...] | None, 
     written = exporting.export(run, to, out, areas=areas, condition=condition,
                                window_ms=window_ms, stimuli=stimuli, seed=seed, pool=pool,
                                units=units, gzip=gzip, command=terminal.command())
-    click.echo(f"{to:10s} {written}")
+    terminal.say(f"{to:10s} {written}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from . import terminal
+
 
 @click.command(short_help="Say what a bug report needs, and whether CortexSim computes right here.")
 @click.pass_context
@@ -18,10 +20,10 @@ def doctor(ctx: click.Context) -> None:
 
     faults = warned = 0
     for section in examine():
-        click.echo(str(section))
+        terminal.say(str(section))
         faults, warned = faults + len(section.faults), warned + len(section.warnings)
     if faults or warned:
-        click.echo(f"result: {faults} to put right, {warned} to know of (marked !)")
+        terminal.say(f"result: {faults} to put right, {warned} to know of (marked !)")
     else:
-        click.echo("result: everything is as it should be")
+        terminal.say("result: everything is as it should be")
     ctx.exit(1 if faults else 0)

@@ -40,12 +40,12 @@ def evaluate(checkpoint: str, dataset: str | None, data_root: Path | None,
     images = load_images(loaded, dataset, split, data_root=data_root,
                          holdout=holdout if split == "validation" else None)
     accuracy = training.evaluate(loaded.network, images, times, task=task, progress=True)
-    click.echo(f"{loaded.name} on {images.name}, {len(images):,} {split} images")
-    click.echo(f"statistics: {models.statistics_used(loaded.network, max(accuracy))}")
-    click.echo("    t  accuracy" + ("  asked" if task else ""))
+    terminal.say(f"{loaded.name} on {images.name}, {len(images):,} {split} images")
+    terminal.say(f"statistics: {models.statistics_used(loaded.network, max(accuracy))}")
+    terminal.say("    t  accuracy" + ("  asked" if task else ""))
     for t, value in accuracy.items():
         asked = f"  {task.describe(t)}" if task else ""
-        click.echo(f"{t:5d}  {100 * value:6.2f} %{asked}")
+        terminal.say(f"{t:5d}  {100 * value:6.2f} %{asked}")
 
 
 @click.command(short_help="Compute a network's statistics anew, for more steps.")
@@ -88,9 +88,9 @@ def calibrate(checkpoint: str, steps: int, images: int | None, seed: int | None,
     with nullcontext(out) if out is None else files.new_folder(out, "") as place:
         folder = training.recalibrate(loaded, found, steps, count=images, seed=seed, out=place,
                                       data_root=data_root)
-    click.echo(f"statistics: {models.statistics_used(loaded.network, steps)}")
-    click.echo(accuracies(folder))
-    click.echo(f"network    {folder}")
+    terminal.say(f"statistics: {models.statistics_used(loaded.network, steps)}")
+    terminal.say(accuracies(folder))
+    terminal.say(f"network    {folder}")
 
 
 @click.command(short_help="Turn a ResNet into an area graph that runs in time.")
@@ -115,8 +115,8 @@ def fold(resnet: str, weights: Path | None, dataset: str | None, seed: int,
     with files.new_folder(out, f"runs/{resnet}") as folder:
         made = conversion.convert(resnet, folder, weights=weights, dataset=dataset, seed=seed,
                                   command=terminal.command())
-    click.echo(str(made.network.graph))
-    click.echo(f"network    {made.folder}")
+    terminal.say(str(made.network.graph))
+    terminal.say(f"network    {made.folder}")
 
 
 @click.command()
@@ -127,7 +127,7 @@ def models() -> None:
 
     for name, folder in resources.networks().items():
         card = checkpoint.read_card(folder)
-        click.echo(f"{name:16s} {card['parameters']:9,d} parameters  {accuracies(folder)}")
+        terminal.say(f"{name:16s} {card['parameters']:9,d} parameters  {accuracies(folder)}")
 
 
 def accuracies(folder: Path) -> str:

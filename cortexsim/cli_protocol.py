@@ -15,7 +15,7 @@ from .terminal import Whole
 def protocol(ctx: click.Context) -> None:
     """List the protocols that come along, show one, or print what a file may hold."""
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        terminal.say(ctx.get_help())
 
 
 @protocol.command("list", short_help="List the protocols that come along.")
@@ -27,7 +27,7 @@ def list_all() -> None:
     shipped = resources.protocols()
     margin = max(map(len, shipped)) + 2
     for name, path in shipped.items():
-        click.echo(f"{name:{margin}s}{Protocol.from_yaml(path).description or ''}".rstrip())
+        terminal.say(f"{name:{margin}s}{Protocol.from_yaml(path).description or ''}".rstrip())
 
 
 @protocol.command(short_help="Draw the timeline of every condition.")
@@ -59,9 +59,9 @@ def show(name: str, out: Path | None, seed: int, data_root: Path | None) -> None
             without = f" (without what is shown: {problem})"
         draw.draw(found, out, images=images, sources=sources, seed=seed,
                   command=terminal.command())
-    click.echo(found.describe())
+    terminal.say(found.describe())
     if out is not None:
-        click.echo(f"picture    {out}{without}")
+        terminal.say(f"picture    {out}{without}")
 
 
 @protocol.command(short_help="Print the JSON Schema of protocol files.")
@@ -78,8 +78,8 @@ def schema(out: Path | None) -> None:
 
     text = json.dumps(json_schema.schema(), indent=2) + "\n"
     if out is None:
-        click.echo(text, nl=False)
+        terminal.say(text, nl=False)
         return
     files.write(out, text, "the schema")
-    click.echo(f"schema     {out}")
-    click.echo(f"in a file  # yaml-language-server: $schema={out}")
+    terminal.say(f"schema     {out}")
+    terminal.say(f"in a file  # yaml-language-server: $schema={out}")

@@ -11,7 +11,10 @@ import xarray as xr
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore
 
-from . import places
+from . import (
+    codecs,  # noqa: F401  Zarr then decodes by these
+    places,
+)
 from .errors import RecordingError
 
 #: Requests to an object store that are on their way at a time; each takes 10 to 100 ms.

@@ -15,11 +15,16 @@ from typing import Any
 import click
 
 from . import job
-from .errors import CortexSimError, Interrupted
+from .errors import CortexSimError, Interrupted, printable
 
 WRONG_INPUT = 2
 #: Of a program that a signal stopped, by the shell's convention: this and the signal's number.
 STOPPED = 128
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print a line; what it quotes from a file is only shown, and commands no terminal."""
+    click.echo(printable(str(text)), err=err)
 
 
 class Program(click.Group):
@@ -65,14 +70,14 @@ class Program(click.Group):
                 return super().invoke(ctx)
         except CortexSimError as problem:
             if not getattr(problem, "told", False):  # by another process of the job
-                click.echo(f"cortexsim: {problem}", err=True)
+                say(f"cortexsim: {problem}", err=True)
             ctx.exit(STOPPED + (problem.signal or self.stopped_by)
                      if isinstance(problem, Interrupted) else WRONG_INPUT)
         except click.UsageError as problem:
             about = problem.ctx or ctx
             more = f" (options: {about.command_path} --help)"
             if job.speaks():
-                click.echo(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
+                say(f"cortexsim: {problem.format_message().rstrip('.')}{more}", err=True)
             ctx.exit(WRONG_INPUT)
         except OSError as problem:
             if problem.errno == errno.EPIPE:
@@ -80,16 +85,16 @@ class Program(click.Group):
             # a file nobody may read, a name too long: the system says it well enough
             place = f"{problem.filename}: " if problem.filename else ""
             if not getattr(problem, "told", False):
-                click.echo(f"cortexsim: {place}{problem.strerror or problem}", err=True)
+                say(f"cortexsim: {place}{problem.strerror or problem}", err=True)
             ctx.exit(WRONG_INPUT)
         except (MemoryError, RuntimeError) as problem:
             if not _out_of_memory(problem):
                 raise
-            click.echo("cortexsim: there is not enough memory; end other programs, or ask for less "
+            say("cortexsim: there is not enough memory; end other programs, or ask for less "
                        "(see --help). No file is left half-written", err=True)
             ctx.exit(WRONG_INPUT)
         except KeyboardInterrupt:
-            click.echo("cortexsim: stopped; no file is left half-written. To do it again, give the "
+            say("cortexsim: stopped; no file is left half-written. To do it again, give the "
                        "same command", err=True)
             ctx.exit(STOPPED + self.stopped_by)
 
@@ -181,4 +186,4 @@ def command(program: str = "cortexsim") -> str:
 
 def _note(message: Warning | str, *about: Any, **more: Any) -> None:
     """Print a warning as a sentence, without the line of code it came from."""
-    click.echo(f"cortexsim: {message}", err=True)
+    say(f"cortexsim: {message}", err=True)

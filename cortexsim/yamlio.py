@@ -163,7 +163,8 @@ def _scalar(node: ScalarNode, constructor: Any) -> bool | int | float | str | No
     if isinstance(value, int) and abs(value) >= 2**63:
         raise _InvalidValueError(node, "a whole number of more than 64 bits")
     if isinstance(value, str) and (found := CONTROL.search(value)):
-        raise _InvalidValueError(node, f"text with the control character {found[0]!r}: leave it out")
+        raise _InvalidValueError(node, f"text with {found[0]!r}, which controls a terminal: leave "
+                                 "it out")
     return value  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def test_defaults_come_from_protocol_and_network(folder, tiny):
     assert ready.images.name == "digits" and ready.trials is None
     assert ready.record.areas is None and ready.record.reduce == "mean"
     text = Path("short.yaml").read_text().replace("areas: all", "areas: [IT]")
-    Path("own.yaml").write_text(f"model: {tiny}\ndataset: digits-clean\ntrials: 6\n{text}")
+    shutil.copytree(tiny, "net")
+    Path("own.yaml").write_text(f"model: ./net\ndataset: digits-clean\ntrials: 6\n{text}")
     ready = prepare("own.yaml")
     assert (ready.images.name, ready.trials, ready.record.areas) == ("digits-clean", 6, ("IT",))
     # another model brings its own images

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .. import files, formats, places, schema, stores
+from .. import files, formats, metadata, places, schema, stores
 from ..errors import RecordingError, unknown
 from . import damage
 from .labels import PLAIN
@@ -54,6 +54,7 @@ def open(path: str | Path) -> xr.DataTree:
         was written; :func:`verify` does that.
     """
     path = place(path)
+    metadata.check(path)
     try:
         with warnings.catch_warnings():
             # of a store whose run ended while it was laid out; the check below says so
@@ -123,6 +124,7 @@ def _check(tree: xr.DataTree, path: Path) -> None:
     if missing:
         raise RecordingError(f"{path} is damaged: it lacks {' and '.join(missing)}")
     damage.check_files(tree, path)
+    metadata.check_coordinates(tree, path)
     formats.upgrade(tree)
 
 

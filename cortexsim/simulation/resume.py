@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import places, schema
+from .. import metadata, places, schema
 from ..checksums import rows_of
 from ..errors import RecordingError
 from .layout import Layout
@@ -56,10 +55,10 @@ def read(path: Path) -> dict[str, Any]:
     RecordingError
         If it is none of ours, or incomplete and of another format.
     """
+    attrs = metadata.read(path)["attributes"]
     try:
-        attrs = json.loads((path / METADATA).read_text(encoding="utf-8"))["attributes"]
         complete, version = attrs[COMPLETE], attrs["format"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except KeyError:
         raise RecordingError(f"{path} is not a recording of CortexSim") from None
     if not complete:
         _check_format(path, version)

@@ -21,8 +21,12 @@ FORMATS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp")
 #: Of pictures that are not: one of these must not go missing without a word.
 FOREIGN = (".avif", ".eps", ".heic", ".heif", ".jp2", ".pdf", ".pgm", ".ppm", ".psd", ".svg",
            ".tga")
+#: What they are written in, whatever their names say: by others, such as EPS, programs are run.
+DECODERS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "GIF", "WEBP")
 #: Most memory that a folder's pictures may take, in bytes.
 MOST = 16 * 2**30
+#: Pixels of a picture at most, looked at before any is decoded; those of a very good camera.
+MOST_PIXELS = 40_000_000
 
 
 def load(path: str | Path, shape: tuple[int, ...]) -> Dataset:
@@ -141,13 +145,14 @@ def _pixels(file: Path, channels: int, size: tuple[int, int] | None) -> NDArray[
         with warnings.catch_warnings():
             # what a camera wrote wrongly beside the pixels is no concern of ours
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as opened:
+            with Image.open(file, formats=DECODERS) as opened:
+                if opened.width * opened.height > MOST_PIXELS:
+                    raise Image.DecompressionBombError
                 opened.load()
                 picture = _plain(ImageOps.exif_transpose(opened), channels)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DatasetError(f"{file} has more than {Image.MAX_IMAGE_PIXELS:,} pixels: "
-                           "make it smaller") from None
+    except Image.DecompressionBombError:
+        raise DatasetError(f"{file} has more than {MOST_PIXELS:,} pixels: make it smaller"
+                           ) from None
     except Exception as problem:  # on broken files decoders raise nearly anything
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise DatasetError(f"{file} is broken, or not a picture, and cannot be read: {reason}"
@@ -164,7 +169,7 @@ def _plain(picture: Image, channels: int) -> Image:
 
     if picture.mode.startswith(("I", "F")):
         # convert() would cut these off at 255
-        values = np.asarray(picture, dtype=np.float64)
+        values = np.asarray(picture, dtype=np.float32)
         white = 1 if picture.mode == "F" else 65535
         if not (values >= 0).all() or not (values <= white).all():
             raise ValueError(f"its values are not from 0 to {white}")

@@ -8,6 +8,8 @@ supplement of Kriegeskorte et al. 2008, Neuron 60:1126.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ FILE = "Kriegeskorte_Neuron2008_supplementalData.mat"
 STIMULI = "stimuli_92objs"
 COUNT = 92
 NAME = "objects92"
+#: Of a MATLAB file, unpacked; the largest of those published has 9 MB.
+MOST_BYTES, _COMPRESSED = 2**27, 15
 #: The categories, in the order in which the file has them.
 CATEGORIES = ("human bodypart", "human face", "nonhuman bodypart", "nonhuman face",
               "natural inanimate", "artificial inanimate")
@@ -158,12 +162,31 @@ def matlab(file: Path, wanted: str) -> dict[str, Any]:
     if not file.is_file():
         raise DatasetError(f"{file}: there is no such file; {wanted}")
     try:
+        _check_size(file)
         content: dict[str, Any] = loadmat(file)
     except Exception as problem:  # on broken files the reader raises nearly anything
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise DatasetError(f"{file} cannot be read as a MATLAB file ({reason}); {wanted}"
                            ) from None
     return content
+
+
+def _check_size(file: Path) -> None:
+    """Raise ValueError if what a file holds, unpacked, is more than any of those published."""
+    left = MOST_BYTES
+    with file.open("rb") as data:
+        order = "<" if data.read(128)[126:128] == b"IM" else ">"
+        while left > 0 and len(tag := data.read(8)) == 8:
+            kind, length = struct.unpack(f"{order}II", tag)
+            packed = zlib.decompressobj() if kind == _COMPRESSED else None
+            while length > 0 and left > 0 and (piece := data.read(min(length, 2**16))):
+                length -= len(piece)
+                while piece and left > 0 and packed:
+                    left -= len(packed.decompress(piece, 2**20))
+                    piece = packed.unconsumed_tail
+                left -= len(piece)
+    if left <= 0:
+        raise ValueError(f"it holds more than {MOST_BYTES // 2**20} MiB")
 
 
 def _text(cell: Any) -> str:

@@ -27,7 +27,9 @@ def main() -> None:
     def one(data: bytes) -> None:
         watch.run(target, data, Path(place))
         if watch.inputs % 500 == 0 or watch.inputs >= runs:
-            watch.write(Path(result))
+            watch.save(Path(result))
+        if watch.inputs == runs:
+            print(watch.line())
 
     atheris.Setup([sys.argv[0], *options], one)
     atheris.Fuzz()

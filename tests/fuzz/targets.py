@@ -61,7 +61,8 @@ def lay_out(place: Path) -> Path:
                      [f"p-{i}" for i in range(6)], ("a", "b", "c"), "pictures", "test")
     calibrate(network, torch.from_numpy(to_input(images.images)), 6)
     card = {"name": "small", "class_names": ["a", "b", "c"], "data": {"dataset": "digits"},
-            "settings": {"dataset": "digits", "epochs": 2}, "calibration": {"images": 6, "steps": 6},
+            "settings": {"dataset": "digits", "epochs": 2},
+            "calibration": {"images": 6, "steps": 6},
             "test_accuracy": {"digits": {"3": 0.5}},
             "history": [{"epoch": 1, "training_loss": 1.5}], "versions": {"torch": "2"}}
     checkpoint.save(place / "network", network, card)

@@ -40,7 +40,7 @@ def result(watch_name: str, fuzzer: str) -> Path | None:
 
 def by_structure(name: str, place: Path, count: int) -> Watch:
     """Read so many inputs that Hypothesis makes out of whole files."""
-    target, watch = TARGETS[name], Watch(name, "hypothesis")
+    target, watch, numbers = TARGETS[name], Watch(name, "hypothesis"), result(name, "hypothesis")
     seeds = target.seeds(place)
     for data in seeds:  # what is loaded on first use counts for none of the inputs
         assert Watch(name, "").run(target, data, place)
@@ -52,9 +52,12 @@ def by_structure(name: str, place: Path, count: int) -> Watch:
     def one(data: bytes) -> None:
         with limits():
             watch.run(target, data, place)
+        if watch.inputs % 500 == 0:  # a soak takes hours
+            watch.save(numbers)
 
     one()
-    watch.write(result(name, "hypothesis"))
+    watch.save(numbers)
+    print(watch.line())
     return watch
 
 

@@ -6,6 +6,7 @@ import json
 import resource
 import signal
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from .targets import Target
 #: Most seconds for an input (of the processor's time, since others may be at work on it, too), and
 #: most memory that it may take, in bytes; and seconds on the clock after which it surely waits.
 SECONDS, BYTES, WAITING = 5.0, 2**30, 60.0
+TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 #: Letters of a message at most.
 LETTERS = 2000
 
@@ -67,20 +69,19 @@ class Watch:
         assert took <= SECONDS, f"took {took:.1f} s"
         return accepted
 
-    def line(self) -> str:
-        """Return the numbers in a line."""
-        return (f"{self.target:10s} {self.fuzzer:10s} {self.inputs:7,d} inputs in "
-                f"{self.seconds:7.1f} s, slowest {self.slowest_ms:6.0f} ms, memory "
-                f"+{self.growth_mb:4.0f} MiB, {self.accepted:,} accepted, {self.refused:,} refused")
-
-    def write(self, path: Path | None) -> None:
-        """Print the numbers, and put them as JSON into a file."""
-        print(self.line())
+    def save(self, path: Path | None) -> None:
+        """Put the numbers as JSON into a file, if there is one."""
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             rounded = {key: round(value, 1) if isinstance(value, float) else value
                        for key, value in asdict(self).items()}
             path.write_text(json.dumps(rounded, indent=1) + "\n")
+
+    def line(self) -> str:
+        """Return the numbers in a line."""
+        return (f"{self.target:10s} {self.fuzzer:10s} {self.inputs:7,d} inputs in "
+                f"{self.seconds:7.1f} s, slowest {self.slowest_ms:6.0f} ms, memory "
+                f"+{self.growth_mb:4.0f} MiB, {self.accepted:,} accepted, {self.refused:,} refused")
 
 
 @contextmanager
@@ -113,6 +114,8 @@ def _check(message: str) -> None:
     """See that a message is one short paragraph of text that a terminal only shows."""
     assert message.strip(), "says nothing"
     assert len(message) <= LETTERS, f"{len(message)} letters"
-    strange = [letter for letter in message if not letter.isprintable() and letter != "\n"]
+    # controls, halves of letters, and what turns the direction of writing
+    strange = [letter for letter in message if unicodedata.category(letter) in ("Cc", "Cs") and
+               letter not in "\n\t" or unicodedata.bidirectional(letter) in TURNS]
     assert not strange, f"not printable: {strange[:5]!r}"
     assert message.count("\n") <= 5, "more than a paragraph"

@@ -10,6 +10,7 @@ from ... import yamlio
 from ...clock import MS_PER_STEP_RANGE, Clock
 from ...errors import ProtocolError, unknown
 from ...schema import BLANK, NOTHING, REPEAT
+from .. import cifar10
 from ..datasets import is_folder
 from . import factors, interventions, timeline
 from .core import DRAWN, GREY, Condition, Picture, Presentation, Protocol
@@ -21,7 +22,7 @@ from .values import WORD, Level
 MAX_STEPS, MAX_PRESENTATIONS = 100_000, 50_000
 
 
-def build(document: yamlio.Document, folder: Path) -> Protocol:
+def build(document: yamlio.Document, folder: Path, *, sent: bool) -> Protocol:
     """Turn a document into a protocol.
 
     Parameters
@@ -30,6 +31,9 @@ def build(document: yamlio.Document, folder: Path) -> Protocol:
         The file.
     folder
         The one that paths in it are relative to.
+    sent
+        Whether it is a file, which may be somebody else's: then it names nothing outside of
+        its folder, the current one, and that of the data sets.
 
     Raises
     ------
@@ -37,6 +41,8 @@ def build(document: yamlio.Document, folder: Path) -> Protocol:
         If it holds none that can be carried out.
     """
     file = yamlio.validate(ProtocolFile, document, ProtocolError)
+    if sent:
+        _check_places(file, document, folder)
     clock = _clock(file, document)
     last = _duration(file, clock, document)
     sources = _sources(file, document)
@@ -95,6 +101,27 @@ def _sources(file: ProtocolFile, document: yamlio.Document) -> tuple[str, ...]:
                 raise ProtocolError(f"'{name}_1' is an image of the protocol's own data set: "
                                     "choose another name")
     return tuple(file.sources)
+
+
+def _check_places(file: ProtocolFile, document: yamlio.Document, folder: Path) -> None:
+    roots = [place.expanduser().resolve() for place in (folder, Path(), cifar10.default_root())]
+    # a network's path is one of the current folder, as on the command line
+    named = [(("model",), file.model, Path(), "give it with --model"),
+             (("dataset",), file.dataset, folder, "give it with --dataset"),
+             *((("sources", name), given, folder, "put it there, or set CORTEXSIM_DATA")
+               for name, given in file.sources.items())]
+    for key, given, base, way in named:
+        if given is None or not is_folder(given):
+            continue
+        with located(document, *key):
+            try:
+                place = (base / Path(given).expanduser()).resolve()
+            except (OSError, RuntimeError, ValueError):  # no such user, a name too long
+                raise ProtocolError(f"{given!r} is no folder's name") from None
+            if not any(place.is_relative_to(root) for root in roots):
+                raise ProtocolError(
+                    f"{given!r} is {place}, and a protocol's file names nothing outside of its own "
+                    f"folder, the current one and that of the data sets: {way}")
 
 
 def _from_folder(given: str, folder: Path) -> str:

@@ -219,7 +219,7 @@ class Protocol:
         """
         from .build import build
 
-        return build(yamlio.read(path, ProtocolError), Path(path).parent)
+        return build(yamlio.read(path, ProtocolError), Path(path).parent, sent=True)
 
     @classmethod
     def from_text(cls, text: str, source: str = "<protocol>") -> Protocol:
@@ -234,7 +234,7 @@ class Protocol:
         """
         from .build import build
 
-        return build(yamlio.loads(text, ProtocolError, source), Path())
+        return build(yamlio.loads(text, ProtocolError, source), Path(), sent=False)
 
     def to_text(self) -> str:
         """Return the YAML the protocol was read from, unchanged, comments included."""
