@@ -88,6 +88,7 @@ def filling(left: int, *line: str) -> None:
 
     def fill() -> None:
         about = os.statvfs(".")
+        assert about.f_blocks * about.f_frsize < 2**30, "a disk of our own is to be filled"
         with open("of another program", "wb") as file:
             file.write(bytes(max(0, about.f_bavail * about.f_frsize - left)))
 
