@@ -29,7 +29,7 @@ _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 def preload(*names: str) -> None:
     """Have the server import more, before the first process is started."""
-    _PRELOADED.extend(names)
+    _PRELOADED.extend(name for name in names if name not in _PRELOADED)
     _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 
