@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import struct
@@ -12,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from PIL import Image
 
 from cortexsim import analysis, models, yamlio
+from cortexsim.analysis.figures.look import style
 from cortexsim.errors import (
     CheckpointError,
     CortexSimError,
@@ -367,3 +371,12 @@ def test_numbers_of_a_picture_of_16_bits_are_as_before(tmp_path):
     Image.fromarray(values).save(tmp_path / "x.png")
     found = folder.load(tmp_path, (1,)).images
     assert np.array_equal(found.ravel(), np.arange(256))
+
+
+def test_names_in_figures_are_no_formulas():
+    with rc_context(style()):
+        drawn = Figure()
+        drawn.text(0, 0, "$\\frac{x$ <script>")
+        stream = io.StringIO()
+        drawn.savefig(stream, format="svg")
+    assert "<script>" not in stream.getvalue()
