@@ -99,10 +99,13 @@ def bad_coords(path: Path) -> list[str]:
         older recordings lack.
     """
     root = zarr.open_group(stores.store(path), mode="r")
-    kept: dict[str, int] = dict(array_at(root, schema.DONE).attrs).get(COORDS) or {}
+    attrs: dict[str, Any] = dict(array_at(root, schema.DONE).attrs)
+    kept: dict[str, int] = attrs.get(COORDS) or {}
     found = {name: array_at(root, name) for name in kept if name in root}
-    return [name for name, code in kept.items() if name not in found
-            or code != _read(path, {name: found[name]}, slice(None))]
+    codes = stores.each(path, lambda array: _read(path, {array.path: array}, slice(None)),
+                        found.values())
+    known = dict(zip(found, codes, strict=True))
+    return [name for name, code in kept.items() if known.get(name) != code]
 
 
 def is_whole(path: Path) -> bool:

@@ -94,7 +94,7 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
     PROTOCOL is a YAML file, or a name that 'cortexsim protocol list' lists. What is in
     brackets below holds unless you say otherwise.
     """
-    from . import experiment
+    from . import experiment, ready
 
     if verified is not None:
         terminal.leave_out(ctx, "finished run", (
@@ -120,7 +120,7 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
         options["areas"] = record
         if dry_run:
             files.check_free(out)
-            prepared = experiment.prepare(protocol, **options)
+            prepared = ready.prepare(protocol, **options)
             took = prepared.estimate()
             compared = [prepared.check_precision()] if check_precision else []
             for part in (prepared.protocol.describe(), took, *compared):

@@ -13,8 +13,15 @@ from .errors import SimulationError, unknown
 PRECISIONS = ("float32", "bf16")
 
 
-def device(name: str | torch.device | None = None) -> torch.device:
+def device(name: str | torch.device | None = None, *, here: bool = True) -> torch.device:
     """Return a device, or that of a name; by default ``cuda`` where there is one, else ``cpu``.
+
+    Parameters
+    ----------
+    name
+        What the user asked for.
+    here
+        Whether it is to be on this machine: others may compute.
 
     Raises
     ------
@@ -25,7 +32,7 @@ def device(name: str | torch.device | None = None) -> torch.device:
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
         raise SimulationError(unknown("device", name, ["cpu", "cuda", "cuda:0"]))
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+    if here and kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise SimulationError(
             f"device '{name}' is not there ({torch.cuda.device_count()} CUDA devices found); "
             "use --device cpu"
@@ -99,6 +106,8 @@ def out_of_memory(problem: BaseException) -> bool:
     """Say whether an error means that memory was asked for that is not there."""
     if isinstance(problem, MemoryError | torch.OutOfMemoryError):
         return True
-    # torch has no class of its own for main memory
-    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+    # torch has no class of its own for main memory; the last two are what oneDNN and Python's
+    # threads make of it
+    words = ("can't allocate memory", "not enough memory", "Cannot allocate memory",
+             "could not create a primitive", "can't start new thread")
     return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)

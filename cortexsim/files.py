@@ -262,5 +262,19 @@ def _replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())  # on disk before it takes the other one's place
         partial.replace(path)
+        _keep_names(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the names of a folder's files on disk, too, where the system can do so."""
+    if sys.platform == "win32":
+        return
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    except OSError:
+        pass  # some network file systems have nothing of the kind
+    finally:
+        os.close(place)

@@ -20,11 +20,26 @@ from .errors import CortexSimError, Interrupted
 from .processes import Lost, Processes, reaching, started
 
 #: Seconds in which the first process says what ends the job, before another one does.
-PATIENCE = 3.0
+PATIENCE = 5.0
 #: Seconds after a signal in which a process should have ended; torchrun kills it after 30.
 GRACE = 25.0
 #: In which each process of the job leaves a note of what ends it, for the others.
 _notes: Any = None
+
+
+def check_command(name: str | None) -> None:
+    """Refuse to do by torchrun what is not done by several processes together.
+
+    Raises
+    ------
+    CortexSimError
+        If torchrun started several for anything but a training.
+    """
+    if name != "train" and "TORCHELASTIC_RUN_ID" in os.environ and started().count > 1:
+        problem = CortexSimError(f"torchrun is for 'cortexsim train', of which each process does a "
+                                 f"part; each would do all of 'cortexsim {name}': start it without")
+        problem.told = not speaks()  # type: ignore[attr-defined]
+        raise problem
 
 
 def speaks() -> bool:
@@ -44,7 +59,8 @@ def running() -> Iterator[Processes]:
     """Work as one of the processes that torchrun started, or alone.
 
     What ends all of them alike is told once: an error has then an attribute ``told``. SIGTERM,
-    by which torchrun ends those that are left when one of them fails, is as Ctrl-C.
+    by which torchrun ends those that are left when one of them fails, is as Ctrl-C, and as
+    often as it comes: from the terminal, and from torchrun once more.
 
     Raises
     ------
@@ -55,8 +71,10 @@ def running() -> Iterator[Processes]:
     if mine.count == 1:
         yield mine
         return
-    _begin()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _begin(mine)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         with warnings.catch_warnings():
             if not mine.first:
@@ -111,7 +129,7 @@ def not_forever(mine: Processes, message: Callable[[], str]) -> Iterator[None]:
         os.close(writing)
 
 
-def _begin() -> None:
+def _begin(mine: Processes) -> None:
     """Find the other processes."""
     global _notes
     import torch
@@ -121,11 +139,13 @@ def _begin() -> None:
 
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     gpu = torch.cuda.is_available() and dist.is_nccl_available()
+    if gpu and mine.local < torch.cuda.device_count():
+        torch.cuda.set_device(mine.local)
     with reaching():
-        store, rank, count = next(rendezvous("env://"))
+        store, *_ = next(rendezvous("env://"))
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo",
-                                store=PrefixStore(f"torch/{attempt}", store), rank=rank,
-                                world_size=count)
+                                store=PrefixStore(f"torch/{attempt}", store), rank=mine.rank,
+                                world_size=mine.count)
     _notes = PrefixStore(f"cortexsim/{attempt}", store)
 
 

@@ -146,7 +146,9 @@ def sizes(where: Path) -> dict[str, int]:
     fs, path = _client(where)
     with faults():
         found: dict[str, dict[str, Any]] = fs.find(path, detail=True)
-    return {name.removeprefix(f"{path}/"): about["size"] for name, about in found.items()}
+    # some list the place itself, as long as it was not tidied up
+    return {name.removeprefix(f"{path}/"): about["size"] for name, about in found.items()
+            if name.startswith(f"{path}/")}
 
 
 def send(where: Path, objects: Mapping[str, bytes]) -> None:

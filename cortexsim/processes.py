@@ -136,14 +136,14 @@ class Processes:
         SimulationError
             If it is one GPU for all.
         """
-        if self.count == 1 or name == "cpu":
-            return name
-        import torch
-
-        if name is not None and name.startswith("cuda:"):
+        if self.count > 1 and name is not None and name.startswith("cuda:"):
             raise SimulationError(
                 f"{self.count} processes on one device, '{name}'? Each takes the GPU of its own "
                 "number: give --device cuda, or cpu")
+        if self.count == 1 or name not in (None, "cuda"):
+            return name
+        import torch
+
         return f"cuda:{self.local}" if name or torch.cuda.is_available() else "cpu"
 
 
@@ -184,7 +184,10 @@ def reaching() -> Iterator[None]:
     except RuntimeError as problem:
         if not _unreachable(problem):
             raise
-        raise Lost("another process of this training was killed, or cannot be reached") from None
+        # nccl's may also be about how it is set up
+        more = f" ({str(problem).splitlines()[0]})" if "NCCL" in str(problem) else ""
+        raise Lost(f"another process of this training was killed, or cannot be reached{more}"
+                   ) from None
 
 
 def _unreachable(problem: RuntimeError) -> bool:

@@ -15,6 +15,7 @@ from . import (
     codecs,  # noqa: F401  Zarr then decodes by these
     places,
 )
+from .errors import RecordingError
 
 #: Requests to an object store that are on their way at a time; each takes 10 to 100 ms.
 _TOGETHER = 16
@@ -50,12 +51,20 @@ def store(where: Path) -> str | Store:
 
 
 class _Remote(FsspecStore):
-    """A store whose every failure is an OSError, as it is on a disk."""
+    """A store whose failures are told as those of a disk are.
+
+    What cannot be asked for is not taken for what is not there, or is damaged.
+    """
 
     async def get(self, *about: Any, **more: Any) -> Any:
         """Read an object."""
-        with places.faults():
-            return await super().get(*about, **more)
+        try:
+            with places.faults():
+                return await super().get(*about, **more)
+        except OSError as problem:
+            place = self.fs.unstrip_protocol(self.path)
+            raise RecordingError(f"{place} cannot be read ({places.reason(problem)}); check the "
+                                 "network, and your access to it") from problem
 
     async def set(self, *about: Any, **more: Any) -> None:
         """Write an object."""

@@ -98,10 +98,17 @@ class Program(click.Group):
                        "same command", err=True)
             ctx.exit(STOPPED + self.stopped_by)
 
+    def resolve_command(self, ctx: click.Context, args: list[str],
+                        ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, and refuse one that torchrun cannot start."""
+        name, command, rest = super().resolve_command(ctx, args)
+        job.check_command(name)
+        return name, command, rest
+
 
 def _out_of_memory(problem: BaseException) -> bool:
-    if isinstance(problem, MemoryError) or "torch" not in sys.modules:
-        return isinstance(problem, MemoryError)
+    if "torch" not in sys.modules:
+        return isinstance(problem, MemoryError) or "can't start new thread" in str(problem)
     from . import devices  # imports torch
 
     return devices.out_of_memory(problem)

@@ -19,6 +19,8 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 _CONTEXT = multiprocessing.get_context("forkserver")
 # the optimizer imports torch._dynamo when it is first made
+#: Seconds after which a process is taken to hang: many times what any takes on a busy machine.
+_LONGEST = 300
 _PRELOADED = ["pytest", "torch._dynamo", "torchvision", "sklearn.datasets", "scipy.ndimage",
               "xarray", "pandas", "zarr", "cortexsim.cli", "cortexsim.choices",
               "cortexsim.experiment", "cortexsim.training.sweep", "tests.simulation.conftest"]
@@ -53,10 +55,11 @@ class Started:
         self._process = _CONTEXT.Process(target=_call, daemon=True,
                                          args=(self._said, function, arguments))
         self._process.start()
+        self._begun = time.monotonic()
 
     def wait_for(self, happened: Callable[[], object]) -> None:
         """Wait until something is so, while the process is at work."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + _LONGEST
         while not happened():
             assert self._process.is_alive() and time.monotonic() < deadline, self.stderr
             time.sleep(0.01)
@@ -69,6 +72,11 @@ class Started:
         """Send a signal and return the exit status: that of a signal is negative."""
         self.signal(number)
         return self.join()
+
+    def work_for(self, seconds: float) -> None:
+        """Wait until a processor has worked so long for it, or it has come to its end."""
+        while self.running and self.seconds < seconds:
+            time.sleep(0.002)
 
     def kill(self) -> int:
         """Kill it and all that it has started."""
@@ -83,9 +91,19 @@ class Started:
         """Whether it has not come to its end."""
         return self._process.is_alive()
 
+    @property
+    def seconds(self) -> float:
+        """How long a processor has worked for it; where the system does not say, all have."""
+        try:
+            # after its name, which may have blanks
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return time.monotonic() - self._begun
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def join(self) -> int:
         """Wait for the end and return the exit status."""
-        self._process.join(120)
+        self._process.join(_LONGEST)
         status = self._process.exitcode
         if status is None:
             self._process.kill()

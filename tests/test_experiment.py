@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cortexsim import analysis, experiment, files
+from cortexsim import analysis, experiment, files, ready
 from cortexsim.errors import (
     Interrupted,
     ProtocolError,
     RecordingError,
     SimulationError,
 )
-from cortexsim.experiment import RECORDING, prepare, run
+from cortexsim.experiment import RECORDING, run
+from cortexsim.ready import prepare
+from cortexsim.stimuli.lookup import find_protocol
 from cortexsim.training.state import write_metrics
 
 
@@ -28,6 +30,10 @@ def limited():
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+#: What stands beside a recording without a figure.
+BESIDE = ("provenance.json", "accuracy.csv", "responses.csv")
 
 
 def left(folder: Path) -> set[str]:
@@ -69,7 +75,7 @@ def test_the_seed_chooses_the_stimuli_of_a_shorter_run(folder, tiny):
         made = run("short.yaml", model=tiny, trials=8, seed=seed, figure=False)
         chosen.append(made.recording["stimulus_id"].values.tolist())
         assert made.folder == Path(f"runs/short-{seed + 1}") and made.figure is None
-        assert left(made.folder) == {RECORDING, "accuracy.csv", "responses.csv"}
+        assert left(made.folder) == {RECORDING, *BESIDE}
     assert len(chosen[0]) == 8 and chosen[0] != chosen[1]
 
 
@@ -89,12 +95,12 @@ def test_defaults_come_from_protocol_and_network(folder, tiny):
 
 
 def test_a_protocol_is_found_by_path_or_by_name(folder):
-    assert experiment.find_protocol("short.yaml").name == "short"
-    assert experiment.find_protocol("flashed").name == "flashed"
+    assert find_protocol("short.yaml").name == "short"
+    assert find_protocol("flashed").name == "flashed"
     Path("flashed").mkdir()  # a folder of that name stands in nobody's way
-    assert experiment.find_protocol("flashed").name == "flashed"
+    assert find_protocol("flashed").name == "flashed"
     with pytest.raises(ProtocolError, match="cortexsim run flashed"):
-        experiment.find_protocol("elsewhere/flashed.yaml")
+        find_protocol("elsewhere/flashed.yaml")
 
 
 def test_no_model_and_no_dataset(folder, tiny, tmp_path):
@@ -137,22 +143,22 @@ def test_a_full_disk_leaves_an_incomplete_recording_and_no_tables(folder, tiny, 
     with pytest.raises(RecordingError):
         analysis.open("out/recording.zarr")
     result = experiment.resume("out", figure=False)
-    assert left(folder / "out") == {RECORDING, "accuracy.csv", "responses.csv"}
+    assert left(folder / "out") == {RECORDING, *BESIDE}
     analysis.verify("out/recording.zarr")
     assert result.recording.attrs["resumed"]
 
 
 def test_a_disk_that_is_full_when_the_figure_comes(folder, tiny, blank, limited, monkeypatch):
-    def full_now(drawn, path):
+    def full_now(drawn, path, **more):
         limited(100)
-        return save(drawn, path)
+        return save(drawn, path, **more)
 
     save = analysis.save
     monkeypatch.setattr(analysis, "save", full_now, raising=False)
     with pytest.raises(RecordingError, match=r"out/figure.pdf: the figure cannot be written \("):
         run("short.yaml", model=tiny, out="out", trials=2)
     limited(resource.RLIM_INFINITY)
-    assert left(folder / "out") == {RECORDING, "accuracy.csv", "responses.csv"}
+    assert left(folder / "out") == {RECORDING, *BESIDE}
     assert analysis.open("out/recording.zarr").attrs["complete"] is True
 
 
@@ -161,7 +167,7 @@ def stop(*anything, **more):
 
 
 def test_a_stop_before_and_after_the_recording(folder, tiny, monkeypatch):
-    monkeypatch.setattr(experiment, "simulate", stop)
+    monkeypatch.setattr(ready, "simulate", stop)
     with pytest.raises(Interrupted, match="stopped; nothing was written"):
         run("short.yaml", model=tiny)
     assert left(folder) == {"short.yaml"}

@@ -8,8 +8,8 @@ import math
 import pytest
 
 from cortexsim import resources
-from cortexsim.experiment import prepare
 from cortexsim.models import load
+from cortexsim.ready import prepare
 from cortexsim.stimuli import datasets
 from cortexsim.stimuli.sequences import SequenceTask
 from cortexsim.training import Settings, evaluate

@@ -21,6 +21,7 @@ FLOORS = [
     {"cli_analysis", "cli_doctor", "cli_networks", "cli_protocol"},
     {"doctor"},
     {"experiment", "choices", "conversion"},
+    {"ready"},
     {"analysis", "images", "simulation", "training"},
     {"models", "stimuli", "presets"},
     {"graph"},

@@ -22,6 +22,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import os
 import resource
 import subprocess
 import sys
@@ -339,9 +340,11 @@ def main() -> None:
         print(peak(*options.peak))
         return
     results = common.begin(options)
-    results["threads"] = torch.get_num_threads()
-    results |= {"cost": cost(options.rounds), "storage": storage(),
-                "writing": writing(options.rounds), "memory": memory(),
+    # numbers of a busy machine are to be known as such
+    results |= {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
+    # memory first: a process that is started counts the peak of the one that starts it as its own
+    results |= {"memory": memory(), "cost": cost(options.rounds), "storage": storage(),
+                "writing": writing(options.rounds),
                 "feeding": feeding(options.rounds), "starting": starting(options.rounds),
                 "experiment": experiment()}
     common.finish(options, results)

@@ -2,7 +2,8 @@
 
     python analysis/benchmarks/scaling_plan.py [--results FILE] [--page FILE]
 
-Reads what scaling.py wrote, and puts each table into the page between the lines that name it.
+Reads what scaling.py and workers.py wrote, and puts each table into the page between the lines
+that name it.
 What is assumed, and not measured, stands in ASSUMED, and goes into the page as a table, too.
 """
 
@@ -43,9 +44,10 @@ ASSUMED = {
 TOGETHER, MICROBATCH = 16, 32
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of Markdown, numbers to the right."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
+    """Return a table of Markdown, with what follows the first column to the right if numbers."""
+    rest = "---:" if numbers else "---"
+    lines = [header, ["---"] + [rest] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -202,24 +204,37 @@ def plan(found: dict[str, Any]) -> dict[str, str]:
                         [[stage, *(between(each[count][stage]) for count in GPUS)]
                          for stage in each[1]]),
         "assumed": table(["assumed", "from"],
-                         [[one.text, one.source] for one in ASSUMED.values()]),
+                         [[one.text, one.source] for one in ASSUMED.values()], numbers=False),
     }
+
+
+def workers(found: dict[str, Any]) -> dict[str, str]:
+    """Return the table of runs on several workers: ratios, with their range."""
+    rows = [[what, *(f"{ratio:.2f}" for ratio in ratios)] for what, ratios in found.items()
+            if isinstance(ratios, list)]
+    said = (f"{found['network']}, {found['protocol']}, {found['trials']:,d} trials, "
+            f"{found['hardware']}, {found['rounds']} rounds:\n\n")
+    return {"workers": said + table(["times as fast", "median", "lowest", "highest"], rows)}
 
 
 def main() -> None:
     """Put the tables into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--results", type=Path, default=HERE / "results" / "scaling.json")
+    parser.add_argument("--workers", type=Path, default=HERE / "results" / "workers.json")
     parser.add_argument("--page", type=Path, default=HERE.parent / "scaling.md")
     options = parser.parse_args()
     found = json.loads(options.results.read_text())
     text = options.page.read_text()
     made = {**cost(found), **bytes_and_feeding(found), **plan(found),
             "hardware": f"{found['hardware']}, torch {found['torch']}, medians of "
-                        f"{found['rounds']} rounds"}
+                        f"{found['rounds']} rounds; load average before: {found['load']:.1f}"}
+    if options.workers.exists():
+        made |= workers(json.loads(options.workers.read_text()))
     for name, part in made.items():
-        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
-        text, count = between.subn(lambda found, part=part: found[1] + part + found[2], text)
+        between = re.compile(rf"(<!-- {name} -->\n)(?:.*?\n)??(<!-- end -->)", re.S)
+        text, count = between.subn(lambda found, part=part: f"{found[1]}{part}\n{found[2]}",
+                                  text)
         if count != 1:
             raise SystemExit(f"{options.page} has {count} places for '{name}', not 1")
     options.page.write_text(text)

@@ -61,11 +61,14 @@ class _BatchNorm(torch.autograd.Function):
             mean, variance, pixels = _of_all(mean, variance, pixels, processes)
         scale = None if weight is None else weight.to(exact).repeat(count)
         shift = None if bias is None else bias.to(exact).repeat(count)
-        y, none = torch.empty_like(x), torch.empty(0, dtype=exact, device=x.device)
-        # written into its place, so that the ReLU behind it may work in place
-        torch.native_batch_norm(
-            wide, scale, shift, mean.repeat(count), variance.repeat(count), False, 0.0, eps,
-            out=(_widen(y, count), none, none.clone()))
+        if count == 1:
+            y = F.batch_norm(x, mean, variance, scale, shift, eps=eps)
+        else:
+            y, none = torch.empty_like(x), torch.empty(0, dtype=exact)
+            # written into its place, so that the ReLU behind it may work in place
+            torch.native_batch_norm(
+                wide, scale, shift, mean.repeat(count), variance.repeat(count), False, 0.0, eps,
+                out=(_widen(y, count), none, none.clone()))
         ctx.save_for_backward(x, weight, mean, variance, pixels)
         ctx.count, ctx.eps, ctx.processes = count, eps, processes
         return y
@@ -75,12 +78,17 @@ class _BatchNorm(torch.autograd.Function):
         x, weight, mean, variance, pixels = ctx.saved_tensors
         count, inverse = ctx.count, torch.rsqrt(variance + ctx.eps)
         grad = grads[0]
-        if count > 1:
-            grad = grad.contiguous(memory_format=torch.channels_last)
+        if count > 1 or x.is_cuda:
+            grad = grad.contiguous(memory_format=_format(x))
         # sums over all pixels, of the gradient and of it times the normalized input
         total, along = _sums(grad, x, mean, variance, count, ctx.eps)
         own = (None, None) if weight is None else (along.to(weight), total.to(weight))
         total, along = ctx.processes.sum(torch.stack([total, along]))
+        if x.is_cuda:  # in one pass
+            by_cuda = torch.batch_norm_backward_elemt(
+                grad, x, mean, inverse, None if weight is None else weight.to(mean), total,
+                along / inverse, pixels.int())
+            return by_cuda, *own, None, None, None
         by_grad = inverse if weight is None else inverse * weight
         by_input = -by_grad * inverse * along / pixels
         constant = -by_grad * total / pixels - by_input * mean
@@ -108,6 +116,8 @@ def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     count = together(x)
     if count == 1 and processes.count == 1:
         return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+    if x.is_cuda:
+        x = x.contiguous(memory_format=_format(x))
     normalize = _BatchNorm.apply if processes.count == 1 else _in_order()
     result: Tensor = normalize(x, weight, bias, count, eps, processes)
     return result
@@ -119,7 +129,8 @@ def _in_order() -> Callable[..., Any]:
 
     A compiler might let each process speak in an order of its own.
     """
-    ordered: Callable[..., Any] = torch.compiler.disable(_BatchNorm.apply)
+    ordered: Callable[..., Any] = torch.compiler.disable(  # type: ignore[no-untyped-call]
+        _BatchNorm.apply)
     return ordered
 
 
@@ -137,10 +148,10 @@ def _of_all(mean: Tensor, variance: Tensor, pixels: Tensor,
 def _sums(grad: Tensor, x: Tensor, mean: Tensor, variance: Tensor, count: int,
           eps: float) -> tuple[Tensor, Tensor]:
     """Sum the gradient over pixels, by itself and times the normalized input."""
-    if x.device.type == "cuda":
+    if x.is_cuda:
         inverse = torch.rsqrt(variance + eps)
         total, deviations, *_ = torch.batch_norm_backward_reduce(
-            grad.contiguous(memory_format=_format(x)), x, mean, inverse, None, True, False, False)
+            grad, x, mean, inverse, None, True, False, False)
         return total, deviations * inverse
     _, along, total = torch.ops.aten.native_batch_norm_backward(
         _widen(grad, count), _widen(x, count), None, mean.repeat(count), variance.repeat(count),
@@ -165,7 +176,7 @@ def _narrow(wide: Tensor, like: Tensor, count: int) -> Tensor:
 
 def _affine(wide: Tensor, scale: Tensor, shift: Tensor | None, count: int) -> Tensor:
     """Multiply and add per channel, rounded once whatever the precision of the input."""
-    zeros = torch.zeros(wide.shape[1], dtype=scale.dtype, device=wide.device)
+    zeros = torch.zeros(wide.shape[1], dtype=scale.dtype)
     return torch.native_batch_norm(wide, scale.repeat(count),
                                    None if shift is None else shift.repeat(count),
                                    zeros, zeros + 1, False, 0.0, 0.0)[0]

@@ -22,6 +22,7 @@ def plan_again(
     record: Record | None = None, seed: int = 0, trials: int | None = None,
     device: str | torch.device | None = None, precision: str = "float32",
     sources: Mapping[str, Dataset] | None = None, provenance: Mapping[str, Any] | None = None,
+    here: bool = True,
 ) -> tuple[Plan, dict[str, Any], dict[str, Any]]:
     """Plan the run that a recording is of, and see that it is the same one.
 
@@ -32,6 +33,8 @@ def plan_again(
     network, protocol, images, record, seed, trials, device, precision, sources, provenance
         As in :func:`simulate`; the device is by default the recording's, and the size of a
         batch always is.
+    here
+        Whether the device is to be on this machine.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def plan_again(
     begun = resuming.read(path)
     plan = prepare(network, protocol, images, record=record, seed=seed, trials=trials,
                    device=device or begun["device"], precision=precision,
-                   microbatch=begun["microbatch"], sources=sources)
+                   microbatch=begun["microbatch"], sources=sources, here=here)
     now = describe(plan, protocol, provenance or {})
     resuming.check(path, begun, now)
     return plan, begun, now

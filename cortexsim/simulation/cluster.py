@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -60,13 +61,20 @@ class Cluster:
                                   "for a Dask cluster that is there; not both")
         if self.count is not None and self.count < 1:
             raise SimulationError(f"{self.count} workers? it must be 1 or more")
-        if find_spec("distributed") is None:
+        # the second makes keys for processes here; a cluster that is there has its own
+        needed = ("distributed", "cryptography") if self.here else ("distributed",)
+        if None in map(find_spec, needed):
             raise SimulationError("to run on many workers takes Dask, which is not installed: "
                                   "pip install 'cortexsim[cluster]'")
         if self.scheduler is not None and _is_file(self.scheduler) and not (
                 Path(self.scheduler).is_file()):
             raise SimulationError(f"there is no scheduler's file {self.scheduler}; give that, or "
                                   "an address such as tcp://host:8786")
+
+    @property
+    def here(self) -> bool:
+        """Whether its workers are on this machine."""
+        return self.scheduler is None
 
     @contextmanager
     def gather(self, most: int) -> Iterator[Team]:
@@ -88,6 +96,7 @@ class Cluster:
                 assert self.scheduler is not None
                 client = _connect(self.scheduler)
                 stack.callback(client.close)
+                stack.callback(_let_go, client)
                 yield Team(client, self.plan, None, None)
             else:
                 count = min(self.count, most)
@@ -157,7 +166,7 @@ class Team:
     @property
     def size(self) -> int:
         """How many workers there are now."""
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return _count(self._client)
 
     def stop(self) -> None:
         """Have no further chunk begun, and wait until no worker writes any more."""
@@ -210,12 +219,30 @@ def _connect(scheduler: str) -> Any:
             raise SimulationError(f"{scheduler} is not what a Dask scheduler writes with "
                                   "--scheduler-file") from None
     try:
-        return Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as problem:
-        reason = str(problem).partition("\n")[0] or type(problem).__name__
         raise SimulationError(f"the Dask scheduler {address} does not answer within "
-                              f"{_PATIENCE} s ({reason}): is it running, and is this its "
-                              "address?") from None
+                              f"{_PATIENCE} s ({_reason(problem)}): is it running, and is this "
+                              "its address?") from None
+    if not _count(client):
+        warnings.warn(f"the Dask scheduler {address} has no workers yet: the run begins when they "
+                      "come", stacklevel=2)
+    return client
+
+
+def _let_go(client: Any) -> None:
+    """Have workers that stay give back what they hold of a run."""
+    with suppress(Exception):  # those that are gone hold nothing
+        client.run(worker.forget, on_error="ignore")
+
+
+def _count(client: Any) -> int:
+    """Return how many workers there are now."""
+    return len(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _reason(problem: Exception) -> str:
+    return str(problem).partition("\n")[0] or type(problem).__name__
 
 
 @contextmanager
@@ -226,11 +253,15 @@ def _local(count: int) -> Iterator[Any]:
 
     anywhere = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     with _without_main(), dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
-        with _deaf():
-            cluster = LocalCluster(
-                # encrypted, with keys of its own: or anyone on this machine could send it code
-                n_workers=count, threads_per_worker=1, processes=True, security=True,
-                scheduler_kwargs=anywhere, memory_limit=None, silence_logs=logging.CRITICAL)
+        try:
+            with _deaf():
+                cluster = LocalCluster(
+                    # encrypted, with keys of its own: or anyone here could send it code
+                    n_workers=count, threads_per_worker=1, processes=True, security=True,
+                    scheduler_kwargs=anywhere, memory_limit=None, silence_logs=logging.CRITICAL)
+        except (OSError, RuntimeError, TimeoutError) as problem:
+            raise SimulationError(f"{count} workers cannot be started on this machine "
+                                  f"({_reason(problem)}); try fewer") from None
         with cluster, Client(cluster, set_as_default=False) as client:
             yield client
 

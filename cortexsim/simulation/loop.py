@@ -114,18 +114,18 @@ def simulate(
     Interrupted
         In place of a KeyboardInterrupt, with how to go on.
     """
-    begun = None
+    begun, here = None, cluster is None or cluster.here
     if resume:
         if out is None:
             raise SimulationError("to go on with a recording, say which: give its folder as 'out'")
         out = resuming.store(out)
         plan, begun, attrs = again.plan_again(
             network, protocol, images, out, record=record, seed=seed, trials=trials, device=device,
-            precision=precision, sources=sources, provenance=provenance)
+            precision=precision, sources=sources, provenance=provenance, here=here)
     else:
         plan = prepare(
             network, protocol, images, record=record, seed=seed, trials=trials,
-            device=device, precision=precision, microbatch=microbatch, sources=sources,
+            device=device, precision=precision, microbatch=microbatch, sources=sources, here=here,
         )
         attrs = describe(plan, protocol, provenance or {})
         files.check_free(out)
@@ -238,9 +238,10 @@ class _Run:
             try:
                 for made in team.compute(str(self.path.absolute()), self.todo):
                     self._computed_on(made.worker)
-                    for warning in {*made.warnings} - told:
-                        warnings.warn(warning, stacklevel=2)
-                    told |= {*made.warnings}
+                    for warning in made.warnings:
+                        if warning not in told:
+                            warnings.warn(warning, stacklevel=2)
+                        told.add(warning)
                     yield made.chunk
             except BaseException:
                 team.stop()
@@ -273,7 +274,8 @@ class _Run:
         try:
             return Recorder(place, self.plan.layout, self.attrs)
         except KeyboardInterrupt:
-            places.remove(place)  # no number is in it yet
+            if places.far(place):  # no number is in it yet
+                places.remove(place)
             raise
 
     def stopped(self) -> str:

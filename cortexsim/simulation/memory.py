@@ -40,7 +40,8 @@ def fitting_batch(wanted: int | None, stimuli: int, stimulus_bytes: int, activit
     there = {"cpu": available()}
     takes = {"cpu": 2 * stimulus_bytes}  # one chunk is written while the next is computed
     if device.type == "cuda":
-        there["cuda"] = torch.cuda.mem_get_info(device)[0]
+        # none if it is not on this machine: batches get smaller there where they have to
+        there["cuda"] = torch.cuda.mem_get_info(device)[0] if torch.cuda.is_available() else None
         takes["cuda"] = stimulus_bytes
     takes[device.type] += activity_bytes
     for kind, free in there.items():

@@ -48,7 +48,6 @@ def describe(plan: Plan, protocol: Protocol, provenance: Mapping[str, Any]) -> d
             "python": platform.python_version(),
             **{name: _version(name) for name in ("cortexsim", "torch", "xarray", "zarr", "numpy")},
         },
-        COMPUTED_ON: [computer(plan.device)],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance,
     }

@@ -91,9 +91,16 @@ class Plan:
 def prepare(
     network: Network, protocol: Protocol, images: Dataset, *, record: Record | None, seed: int,
     trials: int | None, device: str | torch.device | None, precision: str,
-    microbatch: int | None, sources: Mapping[str, Dataset] | None = None,
+    microbatch: int | None, sources: Mapping[str, Dataset] | None = None, here: bool = True,
 ) -> Plan:
     """Settle a run and check that it can be done; the parameters are those of `simulate`.
+
+    Parameters
+    ----------
+    network, protocol, images, record, seed, trials, device, precision, microbatch, sources
+        As there.
+    here
+        Whether the device is to be on this machine.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def prepare(
         raise SimulationError(f"a batch of {microbatch} stimuli? it must be 1 or more")
     if seed < 0:
         raise SimulationError(f"a seed cannot be negative, got {seed}")
-    where = devices.device(device)
+    where = devices.device(device, here=here)
     precision = devices.precision(precision, where)
     _check_images(network, images)
     check_images(protocol, images, sources)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,21 +14,13 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.buffer import Buffer
-from zarr.abc.store import Store
-from zarr.codecs import TransposeCodec
 from zarr.storage import MemoryStore
 
 from .. import files, places, schema, stores
-from ..checksums import (
-    COORDS,
-    NOT_DONE,
-    array_at,
-    checksum,
-    rows_of,
-    written,
-)
+from ..checksums import NOT_DONE, array_at, checksum, rows_of, written
 from ..errors import RecordingError, SimulationError
-from .layout import Coords, Layout
+from .blank import known_warnings, make
+from .layout import Layout
 
 COMPLETE, RESUMED = "complete", "resumed"
 METADATA = "zarr.json"
@@ -38,8 +29,6 @@ LARGEST = float(np.finfo(np.float16).max)
 _HALF = f"{LARGEST:g}, the largest number of float16: record in float32 (--dtype float32)"
 _SQUARE = "1e19, whose square is no number of float32, so it has no norm: a gain below 1 may help"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: Zarr's word on what the layout needs and xarray reads: nothing for a user to act on.
-_KNOWN_WARNINGS = ("Consolidated metadata", "The data type .* does not have a Zarr V3 spec")
 
 
 class Recorder:
@@ -72,11 +61,10 @@ class Recorder:
         self.path = path
         self.layout = layout
         self.going_on = files.going_on(path, attrs)
-        self._lock = None if shared else files.Claim(path, new=resumed is None)
+        new = resumed is None and not shared
+        self._lock = None if shared else files.Claim(path, new=new)
         try:
-            with _told(path, self.going_on), warnings.catch_warnings():
-                for message in _KNOWN_WARNINGS:
-                    warnings.filterwarnings("ignore", message=message)
+            with _told(path, "" if new else self.going_on), known_warnings():
                 if shared:
                     self._root = zarr.open_group(stores.store(path), mode="r+")
                 elif resumed is None:
@@ -88,6 +76,8 @@ class Recorder:
                 with zarr.config.set({"array.write_empty_chunks": True}):
                     self._arrays = {name: array_at(self._root, name) for name in layout.arrays}
         except BaseException:
+            if new and not places.far(path):
+                places.remove(path)  # no number is in it yet
             self.close()
             raise
 
@@ -218,51 +208,6 @@ class Recorder:
         metadata["consolidated_metadata"]["metadata"] = {path: members[path] for path in ordered}
 
 
-def make(store: str | Store, layout: Layout, attrs: Mapping[str, Any]) -> zarr.Group:
-    """Make all groups, coordinates and empty arrays of a store."""
-    root = zarr.create_group(store, attributes=dict(attrs))
-    for name, coords in layout.groups():
-        group = root.create_group(name) if name else root
-        # xarray's way to tell coordinates from data
-        others = [key for key, (dims, _) in coords.items() if dims != (key,)]
-        group.attrs["coordinates"] = " ".join(others)
-        _write_coords(group, coords)
-    for path, spec in layout.arrays.items():
-        root.create_array(
-            path,
-            shape=(layout.trials, *spec.shape),
-            chunks=(layout.chunk_trials, *spec.shape),
-            dtype=spec.dtype,
-            fill_value=spec.fill,
-            dimension_names=spec.dims,
-            filters=[TransposeCodec(order=spec.order)] if spec.order else "auto",
-            # activity hardly gets smaller, and compressing it takes longer than computing it
-            compressors=None if path.endswith(schema.ACTIVATION) else "auto",
-        )
-    root.create_array(
-        schema.DONE, shape=(layout.chunks,), chunks=(1,), dtype="int64",
-        fill_value=NOT_DONE, dimension_names=(schema.CHUNK,),
-        attributes={
-            "checksum": "CRC-32 of the chunk's arrays in this order, without padding",
-            "arrays": sorted(layout.arrays),
-            "chunk_trials": layout.chunk_trials,
-            COORDS: {f"{group}/{name}".lstrip("/"): checksum({"": values})
-                     for group, coords in layout.groups() for name, (_, values) in coords.items()},
-        },
-    )
-    return root
-
-
-def laid_out_objects(layout: Layout) -> dict[str, bytes]:
-    """Return all that a store holds once it is laid out, by path."""
-    objects: dict[str, Buffer] = {}
-    with warnings.catch_warnings():
-        for message in _KNOWN_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
-        make(MemoryStore(objects), layout, {})
-    return {name: item.to_bytes() for name, item in objects.items()}
-
-
 def laid_out(path: Path) -> bool:
     """Say whether a store was laid out to the end, which is when its metadata are joined."""
     metadata = json.loads((path / METADATA).read_text(encoding="utf-8"))
@@ -327,21 +272,16 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
 
 
-def _write_coords(group: zarr.Group, coords: Coords) -> None:
-    for name, (dims, values) in coords.items():
-        group.create_array(
-            name, data=values, chunks=values.shape, dimension_names=dims,
-            attributes={"units": "ms"} if name == schema.TIME else {},
-            config={"write_empty_chunks": True},
-        )
-
-
 @contextmanager
 def _told(path: Path, go_on: str = "") -> Iterator[None]:
-    """Turn what the disk says into one sentence."""
+    """Turn what the disk says into one sentence, and how to go on, if there is anything yet."""
     try:
         yield
     except OSError as problem:
+        if not go_on:
+            what = ("the disk is full" if problem.errno in _FULL
+                    else f"{path} cannot be written ({problem.strerror or problem})")
+            raise RecordingError(f"{what}; nothing was recorded") from problem
         if problem.errno in _FULL:
             raise RecordingError(
                 f"the disk is full: {path} is incomplete; make room and go on with: {go_on}"

@@ -12,11 +12,12 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from .. import checksums
+from .blank import objects_of
 from .layout import Layout
-from .recorder import METADATA, laid_out_objects
+from .recorder import METADATA
 
 #: What metadata have to agree in; versions of zarr write the rest each in their own way.
-_MEANING = ("node_type", "shape", "data_type", "dimension_names", "attributes")
+_MEANING = ("node_type", "shape", "data_type", "dimension_names")
 
 
 def lost_parts(path: Path, layout: Layout) -> dict[str, bytes]:
@@ -35,7 +36,7 @@ def lost_parts(path: Path, layout: Layout) -> dict[str, bytes]:
         By its path in the store, what belongs there; without the root's metadata, which hold
         the attributes.
     """
-    whole = laid_out_objects(layout)
+    whole = objects_of(layout)
     return {name: data for name, data in whole.items()
             if name != METADATA and not _is_there(path / name, name, whole)}
 
@@ -49,11 +50,18 @@ def _is_there(file: Path, name: str, whole: dict[str, bytes]) -> bool:
         return True
     try:
         if name.endswith(METADATA):
-            now, before = (json.loads(data) for data in (found, whole[name]))
-            return all(now.get(key) == before.get(key) for key in _MEANING)
+            return _meaning(found) == _meaning(whole[name])
         return bool(np.array_equal(*(_array(name, data, whole) for data in (found, whole[name]))))
     except (*checksums.UNREADABLE, AttributeError):
         return False
+
+
+def _meaning(metadata: bytes) -> dict[str, Any]:
+    found = json.loads(metadata)
+    # of recordings that are older no checksums of coordinates were kept
+    attributes = {key: value for key, value in found.get("attributes", {}).items()
+                  if key != checksums.COORDS}
+    return {**{key: found.get(key) for key in _MEANING}, "attributes": attributes}
 
 
 def _array(name: str, data: bytes, whole: dict[str, bytes]) -> Any:

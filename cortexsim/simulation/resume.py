@@ -123,12 +123,13 @@ def damaged(path: Path, chunks: Sequence[int], parts: Collection[str], layout: L
                      f"{first.stop - 1}){_more(chunks)}")
     if parts:
         found.append(f"{min(parts)}{_more(parts)}")
-    return (f"{path} is damaged: {', and '.join(found)} is not as it was written; computing it "
-            "anew")
+    are = ("is not as it was written" if len(chunks) + len(parts) == 1
+           else "are not as they were written")
+    return f"{path} is damaged: {', and '.join(found)} {are}; computing anew what is lost"
 
 
 def _more(found: Collection[object]) -> str:
-    return f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f" and {len(found) - 1} more" if len(found) > 1 else ""
 
 
 def _check_format(path: Path, version: object) -> None:

@@ -18,6 +18,7 @@ import torch
 
 from .. import __version__
 from ..errors import CortexSimError, RecordingError, SimulationError
+from . import memory
 from . import resume as resuming
 from .batches import Batches, running
 from .origin import computer
@@ -133,6 +134,16 @@ def _make_ready(job: Job) -> _Ready:
         recorder = Recorder(path, plan.layout, resuming.read(path), shared=True)
         _ready = _Ready(job.name, plan, Batches(plan), recorder)
     return _ready
+
+
+def forget() -> None:
+    """Give back the memory of a job that is over."""
+    global _ready
+    # not waited for: who asks holds up all that goes on in a worker
+    if _COMPUTING.acquire(blocking=False):
+        _ready = None
+        memory.release()
+        _COMPUTING.release()
 
 
 def _on_this_worker(problem: str) -> SimulationError:

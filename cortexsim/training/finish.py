@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from ..errors import SimulationError
 from ..graph import AreaGraph
-from ..models import checkpoint
 from ..models.calibration import calibrate
 from ..models.network import Network
 from ..stimuli import datasets
+from . import state
 from .batches import calibration_frames
 from .evaluation import evaluate
 from .state import Position, Settings, write_metrics
@@ -49,7 +49,7 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     card["seconds"] = round(at.seconds, 1)
     card.pop("position", None)
     if network.processes.first:
-        checkpoint.save(out, network, card)
+        state.save(out, network, card)
     return out
 
 

@@ -23,7 +23,7 @@ from ..models.frames import Frames
 from ..models.network import Network
 from ..processes import ALONE, Processes
 from ..stimuli import datasets
-from . import recipes
+from . import recipes, state
 from .batches import (
     TrainingImages,
     calibration_frames,
@@ -169,8 +169,8 @@ def _resume(folder: Path, data_root: Path | None, device: str | None, progress: 
             checkpoint.tidy(loaded.folder)  # a kill may have come before that
         raise CheckpointError(f"{folder}: its training is complete; there is nothing to resume")
     card = dict(loaded.card)
-    if processes.count > 1 and device is None:  # each on its own of that kind
-        device = str(card["settings"]["device"]).partition(":")[0]
+    if device is None and processes.count > 1:  # each on one of that kind
+        device = str(card["settings"].get("device") or "cpu").partition(":")[0]
     if device is not None:
         card["settings"] = {**card["settings"], "device": processes.device(device)}
     if calibrate_to is not None:
@@ -216,11 +216,12 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
     def save(tag: str) -> None:
         card["position"] = asdict(at)
         if processes.first:
-            checkpoint.save(out, network, card, tag=tag, training=learner.momentum())
+            state.save(out, network, card, tag=tag, training=learner.momentum())
 
     if not at.epoch and not at.batch:
         save("0000")
-    with interrupts(processes) as interrupted, enough_memory(settings, processes, out):
+    batch_size = f"train with batches of {settings.batch_size}"
+    with interrupts(processes) as interrupted, enough_memory(batch_size, processes, out):
         while at.epoch < settings.epochs:
             started = time.monotonic()
             network.train()
@@ -280,4 +281,5 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             if any(processes.totals(interrupted.is_set())):
                 raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
                                   f"{go_on}")
-    return finish(network, card, at, out, data, data_root, progress)
+    with enough_memory("calibrate", processes, out):
+        return finish(network, card, at, out, data, data_root, progress)

@@ -18,6 +18,8 @@ import torch
 from .. import devices, files
 from ..errors import CheckpointError, Interrupted, SimulationError
 from ..graph import AreaGraph
+from ..models import checkpoint
+from ..models.network import Network
 from ..processes import ALONE, Processes
 from ..stimuli import datasets
 from ..stimuli.sequences import SequenceTask
@@ -195,18 +197,28 @@ def interrupts(processes: Processes = ALONE) -> Iterator[threading.Event]:
 
 
 @contextmanager
-def enough_memory(settings: Settings, processes: Processes, out: Path) -> Iterator[None]:
-    """Say what to do if there is not enough memory for a batch."""
+def enough_memory(doing: str, processes: Processes, out: Path) -> Iterator[None]:
+    """Say what to do if there is not enough memory to do something."""
     try:
         yield
     except (MemoryError, RuntimeError) as problem:
         if not devices.out_of_memory(problem):
             raise
-        size, more = settings.batch_size, 2 * processes.count
         raise SimulationError(
-            f"not enough memory to train with batches of {size}: begin anew with a smaller "
-            f"--batch-size, or let more processes, on more devices, have a part of each: "
-            f"torchrun --nproc-per-node {more} -m cortexsim train --resume {out}") from None
+            f"not enough memory to {doing}: let more processes, on more GPUs or machines, each "
+            f"take a part (torchrun --nproc-per-node {2 * processes.count} -m cortexsim train "
+            f"--resume {out}), or begin anew with a smaller --batch-size") from None
+
+
+def save(out: Path, network: Network, card: dict[str, Any], **more: Any) -> None:
+    """Write a checkpoint as :func:`checkpoint.save` does; where that fails, say how to go on."""
+    try:
+        checkpoint.save(out, network, card, **more)
+    except CheckpointError as problem:
+        if not (out / checkpoint.CARD).exists():
+            raise
+        raise CheckpointError(f"{problem}. When there is room, go on with: cortexsim train "
+                              f"--resume {out}") from None
 
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:

@@ -24,7 +24,8 @@ FOLDER = Path(__file__).parents[2] / "analysis" / "benchmarks"
 @pytest.fixture(scope="module")
 def scripts() -> Iterator[SimpleNamespace]:
     """The scripts by name, imported as they import each other."""
-    names = ["common", "reference", "engine", "convolutions", "cornet", "training"]
+    names = ["common", "reference", "engine", "convolutions", "cornet", "training", "scaling",
+             "scaling_plan"]
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
         yield SimpleNamespace(**{name: import_module(name) for name in names})
@@ -117,3 +118,83 @@ def test_scores_that_differ_give_no_ratio(scripts):
     np.testing.assert_allclose(again, scores, rtol=1e-5)
     with pytest.raises(SystemExit, match="x, float32: scores differ by"):
         engine.check("x", scores * 1.01, plan)
+
+
+@pytest.mark.slow
+def test_workers_are_timed_against_one_process(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        workers = import_module("workers")
+    try:
+        workers.main(SimpleNamespace(
+            network="digits-leaky", protocol="flashed", trials=60, workers=2, rounds=1,
+            threads=1, out=tmp_path / "times.json"))
+    finally:
+        for name in ("workers", "common"):
+            sys.modules.pop(name)
+    found = json.loads((tmp_path / "times.json").read_text())
+    assert found["trials"] == 120 and set(found["seconds"]) == {
+        "threads", "one", "single", "all", "share", "cold"}
+    assert all(len(times) == 1 and times[0] > 0 for times in found["seconds"].values())
+
+
+def test_multiply_adds_of_a_plan(scripts):
+    scaling, common, size = scripts.scaling, scripts.common, (4, 32)
+
+    def tree(protocol):
+        return scaling.planned(size, protocol, 2).tree
+
+    def fired(moment):
+        return sum(common.multiply_adds(one.graph, c) for _, firing in moment.fires
+                   for c in firing)
+
+    # once all areas are populated, one more step is one of all connections
+    ten, eleven = (scaling.computed(tree(common.shown_for(steps))) for steps in (10, 11))
+    assert eleven - ten == common.macs(scaling.graph_of(*size), 5)
+    # two conditions that differ from index 1 on share the first step, which reads index 0
+    one, two = (tree(scaling.shown_then_grey(count)) for count in (1, 2))
+    first = next(one.segments()).moments[1]
+    assert fired(first) > 0
+    assert scaling.computed(two) == 2 * scaling.computed(one) - fired(first)
+
+
+def test_the_model_of_costs_finds_what_made_them(scripts):
+    rows = [{"computed": steps, "multiply_adds": count, "seconds": {
+        "median": 2e-3 * steps + count / 5e9}} for steps, count in (
+            (5, 1e6), (10, 1e8), (40, 3e8), (20, 2e9), (10, 9e9))]
+    found = scripts.scaling.fit(rows)
+    assert found["seconds_a_step"] == pytest.approx(2e-3)
+    assert found["multiply_adds_a_second"] == pytest.approx(5e9)
+    assert found["largest_error"] < 1e-9
+    rows[2]["seconds"]["median"] *= 2
+    assert scripts.scaling.fit(rows)["errors"][2] == pytest.approx(-0.5)
+
+
+def test_where_a_million_trials_spend_their_time(scripts, tmp_path):
+    plan = scripts.scaling_plan
+    found = {
+        "experiment": {"conditions": 20, "size": [64, 224], "multiply_adds": 1e12,
+                       "trial_bytes": dict.fromkeys(("maps, float32", "maps, float16",
+                                                     "channel means, float32"), 1e6),
+                       "objects_a_chunk": dict.fromkeys(("maps, float32", "maps, float16",
+                                                         "channel means, float32"), 15)},
+        "feeding": {"phase_scrambled, 224 px": 0.009, "target, 224 px": 0.001,
+                    "JPEG of 500x375 to 224 px": 0.004, "hash, 224 px": 0.001},
+        "starting": {"program": 2, "network": 1},
+        "writing": dict.fromkeys(("maps, float32", "maps, float16", "channel means, float32"),
+                                 {"store_bytes_a_second": 5e8}),
+    }
+    one, many = plan.stages(found, 1), plan.stages(found, 8)
+    assert one["render pictures, one core a worker"] == pytest.approx((500, 500))
+    assert one["each worker decodes and hashes all images"] == pytest.approx((250, 250))
+    assert one["write maps, float32: one core a worker"] == pytest.approx((2000, 2000))
+    # 10 GB/s to 1 GB/s, whoever writes; and 10^17 operations
+    assert one["write maps, float32: shared storage"] == pytest.approx((100, 1000))
+    assert one["compute, bf16"] == pytest.approx((1e17 / 93.6e12, 1e17 / 31.2e12))
+    shrinks = {stage for stage in one if many[stage][0] < one[stage][0]}
+    assert {stage for stage in one if stage not in shrinks} == {
+        "start, network prepared", "each worker decodes and hashes all images",
+        *(stage for stage in one if stage.endswith("shared storage"))}
+    assert [plan.span(s) for s in (0.5, 89, 100, 5400, 129600)] == [
+        "0.5 s", "89 s", "1.7 min", "1.5 h", "1.5 days"]
+    assert [plan.size(n) for n in (12, 2.3e3, 1.66e13)] == ["12 B", "2.3 kB", "17 TB"]

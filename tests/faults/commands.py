@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -246,6 +247,18 @@ def report_whole(story: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in files(story / "out")}
 
 
+EXPORT = ["export", "out", "--to", "netcdf"]
+
+
+def export_there(story: Path) -> str:
+    """Say whether there is an export; one that is there must be whole."""
+    if not (story / "out" / "recording.nc").exists():
+        return "no export"
+    with xr.open_datatree(story / "out" / "recording.nc", engine="h5netcdf") as tree:
+        assert "scores" in tree.data_vars and len(tree.children) == 4
+    return "an export"
+
+
 COMMANDS = {
     command.name: command for command in (
         Command("run", _copy("tiny", "short.yaml"), RUN, _run_goes_on, recording_there,
@@ -255,6 +268,8 @@ COMMANDS = {
         Command("calibrate", _calibrate_prepared, CALIBRATE, lambda story: CALIBRATE,
                 calibrated_there, network_whole),
         Command("report", _report_prepared, REPORT, lambda story: REPORT, report_there,
+                report_whole),
+        Command("export", _report_prepared, EXPORT, lambda story: EXPORT, export_there,
                 report_whole),
     )
 }

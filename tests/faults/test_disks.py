@@ -23,8 +23,7 @@ from tests.processes import cortexsim
 from .commands import COMMANDS, files
 from .kills import compared, prepared, run_to_end, said
 
-EXPORT = ["export", "out", "--to", "netcdf"]
-LINES = {name: command.begin for name, command in COMMANDS.items()} | {"export": EXPORT}
+LINES = {name: command.begin for name, command in COMMANDS.items()}
 
 
 class Disk:
@@ -50,6 +49,11 @@ class Disk:
         about = os.statvfs(self.place)
         return (about.f_blocks - about.f_bfree) * about.f_frsize
 
+    def clear(self) -> None:
+        """Remove all that is on it."""
+        for item in self.place.iterdir():
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+
     def remove(self) -> None:
         """Take it away."""
         subprocess.run(["umount", "-l", self.place], check=True)
@@ -70,23 +74,12 @@ def made(tmp_path_factory) -> Path:
 def begun(name: str, made: Path, place: Path) -> Path:
     """Put into a place what a command begins with."""
     place.mkdir(exist_ok=True)
-    COMMANDS["report" if name == "export" else name].prepare(made, place)
+    COMMANDS[name].prepare(made, place)
     return place
 
 
 def contents(story: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() if path.is_file() else b"" for name, path in files(story)}
-
-
-def whole(name: str, story: Path) -> dict[str, bytes]:
-    """Return what is left of a command, without times."""
-    if name == "export":
-        import xarray as xr
-
-        with xr.open_datatree(story / "out" / "recording.nc", engine="h5netcdf") as tree:
-            return {"recording.nc": str({path: node.to_dataset().to_dict()
-                                         for path, node in tree.subtree_with_keys}).encode()}
-    return COMMANDS[name].whole(story)
 
 
 def filling(left: int, *line: str) -> None:
@@ -125,8 +118,7 @@ def failed(name: str, story: Path, function, number: int, before: dict[str, byte
     left = contents(story)
     left.pop("of another program", None)
     assert all(left[path] == data for path, data in before.items())
-    if name in COMMANDS:
-        COMMANDS[name].there(story)
+    COMMANDS[name].there(story)
     if name not in ("run", "train"):
         assert left.keys() == before.keys()
     assert not [path for path in left if path.endswith(".partial")]
@@ -143,18 +135,17 @@ SHARES = {"run": [0, 0.02, 0.3, 0.9, 0.99], "train": [0, 0.5, 0.999], "calibrate
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHARES)
 def test_a_full_disk(name, made, disk, tmp_path):
-    undisturbed = begun(name, made, disk.place / "undisturbed")
-    before, empty = contents(undisturbed), disk.used
-    assert run_to_end(undisturbed, LINES[name]) == 0, said(undisturbed)
+    story = begun(name, made, disk.place)
+    before, empty = contents(story), disk.used
+    assert run_to_end(story, LINES[name]) == 0, said(story)
     takes = disk.used - empty
-    expected = whole(name, undisturbed)
-    shutil.rmtree(undisturbed)
+    expected = COMMANDS[name].whole(story)
     for share in SHARES[name]:
-        story = begun(name, made, disk.place / f"{share}")
+        disk.clear()
+        begun(name, made, story)
         go_on = failed(name, story, filling, int(share * takes), before)
         assert run_to_end(story, go_on) == 0, (share, go_on, said(story))
-        assert compared(expected, whole(name, story)) == [], share
-        shutil.rmtree(story)
+        assert compared(expected, COMMANDS[name].whole(story)) == [], share
 
 
 @pytest.mark.slow
@@ -166,12 +157,12 @@ def test_files_that_may_not_grow(name, sizes, made, tmp_path):
     undisturbed = begun(name, made, tmp_path / "undisturbed")
     before = contents(undisturbed)
     assert run_to_end(undisturbed, LINES[name]) == 0
-    expected = whole(name, undisturbed)
+    expected = COMMANDS[name].whole(undisturbed)
     for size in sizes:
         story = begun(name, made, tmp_path / f"{size}")
         go_on = failed(name, story, limited, size, before)
         assert run_to_end(story, go_on) == 0, (size, go_on, said(story))
-        assert compared(expected, whole(name, story)) == [], size
+        assert compared(expected, COMMANDS[name].whole(story)) == [], size
 
 
 @pytest.mark.slow
@@ -183,7 +174,7 @@ def test_a_folder_that_can_only_be_read(name, made, tmp_path, request):
             path.chmod(path.stat().st_mode & 0o555)
     else:  # root may write everywhere but on a disk that is mounted so
         disk = request.getfixturevalue("disk")
-        story = begun(name, made, disk.place / "story")
+        story = begun(name, made, disk.place)
         disk.again("ro")
     before = contents(story)
     assert run_to_end(story, LINES[name]) == 2

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cortexsim import analysis, experiment, formats, schema
+from cortexsim import analysis, experiment, formats, ready, schema
 from cortexsim.cli import main
 from cortexsim.errors import CheckpointError, RecordingError
 from cortexsim.models import load
@@ -69,9 +69,11 @@ def test_every_format_before_this_one_has_a_reader():
     assert list(formats._ADDED) == list(range(1, schema.FORMAT_VERSION))
 
 
-def test_an_old_run_is_not_computed_again(oldest):
+def test_an_old_run_gets_its_figure_and_is_not_computed_again(oldest, blank):
+    result = experiment.resume(oldest / "run")
+    assert result.figure is not None and result.figure.is_file()
     with pytest.raises(RecordingError, match="format 1, .* can be read as ever"):
-        experiment.resume(oldest / "run")
+        ready.plan_at(str(oldest / "run"))
 
 
 def test_a_chunk_of_an_old_recording_that_is_damaged_is_found(oldest, tmp_path):

@@ -241,6 +241,23 @@ def test_what_is_lost_is_found(network, protocol, pictures, memory, monkeypatch)
         scores.write_bytes(kept)
 
 
+def test_what_cannot_be_asked_for_is_no_damage(network, protocol, pictures, memory, monkeypatch):
+    simulate(network, protocol, pictures(5), out=memory, **OPTIONS).close()
+    read = type(memory.fs).cat_file
+
+    def fails(self, path, **more):
+        if "rms" in path:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        return read(self, path, **more)
+
+    monkeypatch.setattr(type(memory.fs), "cat_file", fails)
+    message = r"memory:///?lab/night cannot be read \(Connection reset by peer\); check the network"
+    with pytest.raises(RecordingError, match=message):
+        analysis.verify(memory)
+    with pytest.raises(RecordingError, match=message):
+        simulate(network, protocol, pictures(5), out=memory, resume=True, **OPTIONS)
+
+
 @pytest.mark.parametrize("given, message", [
     ("s4://lab/x", "s4://lab/x: unknown kind of store 's4'; did you mean 's3'?"),
     ("gs://lab/x", "gs://lab/x: Please install gcsfs|gs://lab/x:"),

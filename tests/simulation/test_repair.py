@@ -12,6 +12,7 @@ from numcodecs import Zstd
 from cortexsim import analysis, experiment
 from cortexsim.errors import Interrupted, RecordingError, SimulationError
 from cortexsim.simulation import simulate
+from cortexsim.simulation.again import plan_again
 from cortexsim.simulation.batches import Batches
 from cortexsim.simulation.repair import lost_parts
 
@@ -62,67 +63,93 @@ def flipped(file: Path) -> None:
     file.write_bytes(data)
 
 
+@pytest.fixture(scope="module")
+def whole(network, protocol, pictures, tmp_path_factory) -> Path:
+    """Return a recording of three chunks, made in Python."""
+    path = tmp_path_factory.mktemp("whole") / "x" / RECORDING
+    path.parent.mkdir()
+    simulate(network, protocol, pictures(5), out=path, microbatch=2).close()
+    return path
+
+
+@pytest.fixture
+def again(network, protocol, pictures):
+    """Return the function that goes on with such a recording."""
+    return lambda path: simulate(network, protocol, pictures(5), out=path, resume=True)
+
+
 @pytest.mark.parametrize("damage", [Path.unlink, truncated, flipped])
 @pytest.mark.parametrize("array", ["V2/activation", "scores", "shown", "done"])
-def test_a_damaged_chunk_is_named_and_computed_anew(damaged, finished, computed, damage, array):
-    damage(chunk_file(damaged, array, 3))
+def test_a_damaged_chunk_is_named_and_computed_anew(whole, tmp_path, again, computed, damage,
+                                                    array):
+    run = Path(shutil.copytree(whole.parent, tmp_path / "x"))
+    damage(chunk_file(run, array, 1))
+    with pytest.warns(UserWarning, match=r"recording.zarr is damaged: chunk 1 of 3 \(trials 8 to "
+                                         r"15\) is not as it was written; computing anew "
+                                         r"what is lost$"):
+        tree = again(run / RECORDING)
+    assert computed == [1]
+    assert contents(run / RECORDING) == contents(whole)
+    assert tree.attrs["complete"] is True and len(tree.attrs["resumed"]) == 1
+    analysis.verify(run)
+
+
+@pytest.mark.parametrize("part", ["label/c/0", "time/c/0", "V1/stimulus_id/c/0", "IT/zarr.json",
+                                  "V2/activation/zarr.json"])
+def test_a_part_of_the_layout_that_is_gone_comes_back(whole, tmp_path, again, computed, part):
+    run = Path(shutil.copytree(whole.parent, tmp_path / "x"))
+    (run / RECORDING / part).unlink()
+    with pytest.warns(UserWarning, match=rf"recording.zarr is damaged: {part} is not as"):
+        again(run / RECORDING)
+    assert computed == []
+    for file in whole.rglob("*"):
+        if file.is_file() and file != whole / "zarr.json":
+            assert (run / RECORDING / file.relative_to(whole)).read_bytes() == file.read_bytes()
+
+
+def test_tables_and_figure_were_made_when_it_was_whole(damaged, finished, computed):
+    truncated(chunk_file(damaged, "V2/activation", 3))
+    (damaged / RECORDING / "label/c/0").unlink()
     table = (damaged / "accuracy.csv").stat().st_mtime_ns
-    with pytest.warns(UserWarning, match=r"recording.zarr is damaged: chunk 3 of 5 \(trials 12 to "
-                                         r"15\) is not as it was written; computing it anew$"):
-        result = experiment.resume(damaged)
+    with pytest.warns(UserWarning, match=r"chunk 3 of 5 \(trials 12 to 15\), and label/c/0 are"):
+        experiment.resume(damaged)
     assert computed == [3]
     assert contents(damaged / RECORDING) == contents(finished / RECORDING)
-    analysis.verify(damaged)
-    assert len(result.recording.attrs["resumed"]) == 1
-    # they were made when it was whole
     assert (damaged / "accuracy.csv").stat().st_mtime_ns == table
     assert (damaged / "figure.png").read_text() == "a picture"
-
-
-@pytest.mark.parametrize("part", ["label/c/0", "time/c/0", "V4/stimulus_id/c/0", "IT/zarr.json",
-                                  "V2/activation/zarr.json"])
-def test_a_coordinate_that_is_gone_comes_back(damaged, finished, computed, part):
-    (damaged / RECORDING / part).unlink()
-    chunk_file(damaged, "scores", 1).unlink()  # of metadata alone nobody would take notice
-    with pytest.warns(UserWarning, match=rf"chunk 1 of 5 \(trials 4 to 7\), and {part} is not as"):
-        experiment.resume(damaged)
-    assert computed == [1]
-    for file in (finished / RECORDING).rglob("*"):
-        if file.is_file() and file != finished / RECORDING / "zarr.json":
-            assert (damaged / file.relative_to(finished)).read_bytes() == file.read_bytes()
-
-
-def test_a_coordinate_is_compared_by_what_it_says(damaged):
-    layout = experiment.plan_at(str(damaged)).layout
-    label, file = layout.coords["label"][1], damaged / RECORDING / "label/c/0"
-    written = file.read_bytes()
-    file.write_bytes(Zstd(level=19, checksum=True).encode(label.tobytes()))  # as others may
-    assert file.read_bytes() != written
-    assert lost_parts(damaged / RECORDING, layout) == {}
-    file.write_bytes(Zstd().encode((label + 1).tobytes()))
-    assert lost_parts(damaged / RECORDING, layout) == {"label/c/0": written}
-    truncated(file)
-    assert lost_parts(damaged / RECORDING, layout) == {"label/c/0": written}
-
-
-def test_what_is_whole_is_left_alone(damaged, computed):
+    # nothing is left to do
     before = {path: path.stat().st_mtime_ns for path in damaged.rglob("*")}
     experiment.resume(damaged)
     assert {path: path.stat().st_mtime_ns for path in damaged.rglob("*")} == before
-    assert computed == []
 
 
+def test_a_coordinate_is_compared_by_what_it_says(whole, tmp_path, network, protocol, pictures):
+    path = Path(shutil.copytree(whole, tmp_path / "x.zarr"))
+    layout = plan_again(network, protocol, pictures(5), path)[0].layout
+    label, file = layout.coords["label"][1], path / "label/c/0"
+    written = file.read_bytes()
+    file.write_bytes(Zstd(level=19, checksum=True).encode(label.tobytes()))  # as others may
+    assert file.read_bytes() != written
+    assert lost_parts(path, layout) == {}
+    file.write_bytes(Zstd().encode((label + 1).tobytes()))
+    assert lost_parts(path, layout) == {"label/c/0": written}
+    truncated(file)
+    assert lost_parts(path, layout) == {"label/c/0": written}
+
+
+@pytest.mark.slow
 def test_several_chunks_and_a_table_that_is_gone(damaged, finished, computed):
     for chunk in (4, 0, 2):
         truncated(chunk_file(damaged, "IT/rms", chunk))
     (damaged / "accuracy.csv").unlink()
-    with pytest.warns(UserWarning, match=r"chunk 0 of 5 \(trials 0 to 3\), and 2 more, "):
+    with pytest.warns(UserWarning, match=r"chunk 0 of 5 \(trials 0 to 3\) and 2 more are "):
         experiment.resume(damaged)
     assert computed == [0, 2, 4]
     assert contents(damaged / RECORDING) == contents(finished / RECORDING)
     assert (damaged / "accuracy.csv").read_text() == (finished / "accuracy.csv").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* is damaged")
 @pytest.mark.parametrize("problem", [KeyboardInterrupt(), SimulationError("no more")])
 def test_while_it_is_repaired_it_is_not_complete(damaged, finished, monkeypatch, problem):
@@ -155,15 +182,3 @@ def test_a_damaged_recording_of_something_else_is_left_as_it_is(damaged, tiny, t
     with pytest.raises(RecordingError, match="begun with other images"):
         experiment.resume(damaged)
     assert contents(damaged) == before and '"complete": true' in file.read_text()
-
-
-def test_recordings_made_in_python_are_repaired_there(network, protocol, pictures, tmp_path,
-                                                      computed):
-    options = {"out": tmp_path / "x.zarr", "microbatch": 2}
-    simulate(network, protocol, pictures(5), **options).close()
-    before = contents(tmp_path)
-    next(f for f in (tmp_path / "x.zarr/V1/activation/c/2").rglob("*") if f.is_file()).unlink()
-    computed.clear()
-    with pytest.warns(UserWarning, match=r"chunk 2 of 3 \(trials 16 to 19\)"):
-        simulate(network, protocol, pictures(5), resume=True, **options).close()
-    assert computed == [2] and contents(tmp_path) == before

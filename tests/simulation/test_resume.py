@@ -20,7 +20,7 @@ from cortexsim import analysis, files
 from cortexsim.checksums import bad_chunks
 from cortexsim.errors import Interrupted, RecordingError, SimulationError
 from cortexsim.models.inference import Runner
-from cortexsim.simulation import Record, batches, recorder, simulate
+from cortexsim.simulation import Record, batches, blank, recorder, simulate
 from cortexsim.simulation.batches import Batches
 from cortexsim.simulation.plan import prepare
 from cortexsim.stimuli.protocol import Protocol
@@ -135,7 +135,7 @@ def test_ctrl_c_while_the_store_is_laid_out(network, protocol, pictures, tmp_pat
     def stop(*about):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recorder, "_write_coords", stop)
+    monkeypatch.setattr(blank, "_write_coords", stop)
     with pytest.raises(Interrupted, match="^stopped; nothing was written$"):
         simulate(network, protocol, pictures(2), out=tmp_path / "x.zarr")
     assert list(tmp_path.iterdir()) == []

@@ -11,14 +11,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import torch
 import xarray as xr
 from click.testing import CliRunner, Result
 from distributed import Client, LocalCluster
@@ -120,6 +123,7 @@ def test_nothing_of_size_passes_through_the_scheduler(folder, tiny, scheduler, m
     made = experiment.run("short.yaml", model=tiny, scheduler=scheduler, **RUN)
     assert len(sizes) == 5 and max(sizes) < 500 and len(asked) == 1 and asked[0] < 500
     assert made.recording["V1/activation"].nbytes / 5 > 10 * 1000
+    assert worker._ready is None  # nor does anything stay with the workers
 
 
 def stop_at(monkeypatch, chunk: int, problem: BaseException) -> None:
@@ -169,6 +173,7 @@ def test_what_fails_at_once_leaves_nothing_behind(folder, tiny, scheduler, monke
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+@pytest.mark.slow
 def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkeypatch):
     result, seen = cluster.Team._result, []
 
@@ -188,6 +193,7 @@ def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkey
     same(Path("x/recording.zarr"), alone)
 
 
+@pytest.mark.slow
 def test_a_defect_of_a_worker_keeps_its_traceback(folder, tiny, scheduler, monkeypatch):
     stop_at(monkeypatch, 0, ZeroDivisionError("a defect"))
     with pytest.raises(ZeroDivisionError, match="a defect"):
@@ -197,8 +203,8 @@ def test_a_defect_of_a_worker_keeps_its_traceback(folder, tiny, scheduler, monke
 class Here:
     """Workers that are this thread, in place of Dask's."""
 
-    def __init__(self, plan, job):
-        self.job, self.size = {"plan": plan, "threads": 1, **job}, 1
+    def __init__(self, plan, here, job):
+        self.job, self.size, self.here = {"plan": plan, "threads": 1, **job}, 1, here
 
     @contextmanager
     def gather(self, most):
@@ -221,7 +227,7 @@ def here(monkeypatch):
     """Return a function that lets runs on workers run here, told something else of the job."""
     def let(**job):
         monkeypatch.setattr(experiment, "Cluster",
-                            lambda count, scheduler, plan: Here(plan, job))
+                            lambda count, scheduler, plan: Here(plan, scheduler is None, job))
     return let
 
 
@@ -262,6 +268,28 @@ def test_workers_that_differ_or_do_not_see_the_folder(folder, tiny, here, job, s
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+def test_a_gpu_that_only_workers_have(folder, tiny, here, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(SimulationError, match="^device 'cuda' is not there"):
+        experiment.run("short.yaml", model=tiny, device="cuda", **RUN)
+    here()
+    with pytest.raises(SimulationError, match="on the worker of .*: device 'cuda' is not there"):
+        experiment.run("short.yaml", model=tiny, device="cuda", scheduler="tcp://x:1", **RUN)
+    assert {path.name for path in folder.iterdir()} == {"short.yaml"}
+
+
+@pytest.mark.slow
+def test_into_an_object_store(folder, tiny, here, alone):
+    pytest.importorskip("upath")
+    here()
+    made = experiment.run("short.yaml", model=tiny, workers=1, out="memory://workers/x", **RUN)
+    with xr.open_datatree(alone, engine="zarr") as tree:
+        for path in ("scores", "shown", "V1/activation", "IT/rms", "done"):
+            np.testing.assert_array_equal(made.recording[path].values, tree[path].values)
+
+
+@pytest.mark.slow
 def test_a_worker_that_has_other_images(folder, tiny, here):
     def other(store):
         plan = experiment.plan_at(store)
@@ -307,6 +335,20 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, monkeypatch):
           f"the Dask scheduler {address} does not answer")
 
 
+@pytest.mark.slow
+def test_workers_that_come_later(folder, tiny, alone):
+    nobody = {"dashboard": False, "dashboard_address": ":0"}
+    with LocalCluster(n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None,
+                      scheduler_kwargs=nobody) as there:
+        later = threading.Timer(1, there.scale, [1])
+        later.start()
+        with pytest.warns(UserWarning, match="has no workers yet: the run begins when they come"):
+            experiment.run("short.yaml", model=tiny, out="x",
+                           scheduler=there.scheduler_address, **RUN)
+        later.join()
+    same(Path("x/recording.zarr"), alone)
+
+
 # --- real processes
 
 
@@ -314,8 +356,10 @@ def test_a_scheduler_that_does_not_answer(folder, tiny, monkeypatch):
 SLOWLY = """
 import time
 from cortexsim.simulation.batches import Batches
-compute = Batches.compute
-Batches.compute = lambda self, chunk: (time.sleep(0.5), compute(self, chunk))[1]
+def slowly(self, chunk, compute=Batches.compute):  # Dask runs this twice
+    time.sleep(0.3)
+    return compute(self, chunk)
+Batches.compute = slowly
 """
 DEADLY = """
 import os
@@ -349,7 +393,11 @@ class Program:
 
     def ended(self) -> tuple[int, str, str]:
         """Return its exit status and what it said, once it has ended."""
-        said = self.process.communicate(timeout=200)
+        try:
+            said = self.process.communicate(timeout=200)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
         return self.process.returncode, *said
 
 

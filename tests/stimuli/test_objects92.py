@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from cortexsim.errors import DatasetError
-from cortexsim.experiment import prepare
+from cortexsim.ready import prepare
 from cortexsim.stimuli import datasets, objects92
 
 SHARED = Path(__file__).parents[3] / "shared" / "reference" / "kriegeskorte2008_92"

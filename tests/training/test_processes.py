@@ -57,6 +57,8 @@ class Case:
     dtype: torch.dtype = torch.float64
     steps: int = 4
     recipe: str = "fast"
+    device: str = "cpu"
+    precision: str = "float32"
 
 
 CASES = {
@@ -80,16 +82,17 @@ def learn(mine: Processes, cases: dict[str, Case]) -> dict[str, Tensor]:
 def _learn(mine: Processes, case: Case) -> dict[str, Tensor]:
     task = SequenceTask(3, 2, "previous") if case.shown == "sequence" else None
     graph = replace(case.graph, readout_time=task.end) if task else case.graph
-    network = Network(graph, seed=1).to(case.dtype).to(memory_format=torch.channels_last)
+    device = torch.device(mine.device(case.device))
+    network = Network(graph, seed=1).to(device, case.dtype).to(memory_format=torch.channels_last)
     network.processes = mine
-    learner = Learner(network.train(), recipes.get(case.recipe))
+    learner = Learner(network.train(), recipes.get(case.recipe), precision=case.precision)
     own, found = mine.share(ROWS), {}
     times = task.times() if task else [graph.readout_time - 1, graph.readout_time]
     for step in range(case.steps):
         random = generator("test", step)
         pictures = torch.randn(3, ROWS, *graph.image, generator=random, dtype=case.dtype)
-        labels = torch.randint(10, (3, ROWS), generator=random)
-        parts = [x[own].contiguous(memory_format=torch.channels_last) for x in pictures]
+        labels = torch.randint(10, (3, ROWS), generator=random).to(device)
+        parts = [x[own].to(device).contiguous(memory_format=torch.channels_last) for x in pictures]
         frames = parts[0]
         if task:
             frames = task.frames(parts, graph.input, times[-1])
@@ -110,7 +113,8 @@ def _learn(mine: Processes, case: Case) -> dict[str, Tensor]:
     images = Dataset(values, np.arange(ROWS), [str(i) for i in range(ROWS)], tuple("0123456789"),
                      "noise", "test")
     accuracy = evaluate(network.float(), images, times, task=task, batch=3)
-    return found | {f"accuracy {t}": torch.tensor(value) for t, value in accuracy.items()}
+    found |= {f"accuracy {t}": torch.tensor(value) for t, value in accuracy.items()}
+    return {key: value.cpu() for key, value in found.items()}
 
 
 def same(found: list[dict[str, Tensor]], alone: dict[str, Tensor], most: float) -> None:
@@ -145,6 +149,17 @@ def test_fifty_steps_in_float64(name, count, tmp_path):
 def test_two_steps_in_float32(count, tmp_path):
     cases = {name: replace(case, steps=2, dtype=torch.float32) for name, case in CASES.items()}
     same(together(tmp_path, count, learn, cases), learn(ALONE, cases), 1e-5)
+
+
+@pytest.mark.slow
+def test_bf16_is_as_far_from_one_process_as_it_is_from_float32(tmp_path):
+    exact = {name: replace(case, steps=2, dtype=torch.float32) for name, case in CASES.items()}
+    cases = {name: replace(case, precision="bf16") for name, case in exact.items()}
+    float32, bf16, two = (
+        torch.cat([value.flatten() for key, value in found.items() if "momentum" in key])
+        for found in (learn(ALONE, exact), learn(ALONE, cases),
+                      together(tmp_path, 2, learn, cases)[0]))
+    assert (two - bf16).norm() < 1.5 * (bf16 - float32).norm() < 0.4 * float32.norm()
 
 
 # --- the parts of which it is made
@@ -196,6 +211,34 @@ def test_the_gradient_of_a_normalization():
         torch.autograd.gradcheck(
             lambda *inputs, count=count: narrow._BatchNorm.apply(*inputs, count, 1e-5, ALONE),
             (x, *learned))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_gpu_normalizes_as_torch_does(last, dtype):
+    x, direction = torch.randn(2, 6, 12, 5, 7, generator=generator("test")).to("cuda", dtype)
+    # a part of the channels, as of a wider convolution
+    form = torch.channels_last if last else torch.contiguous_format
+    x = x.contiguous(memory_format=form)[:, 2:10].requires_grad_()
+    learned = [torch.randn(8, generator=generator(name)).to(
+        "cuda", torch.promote_types(dtype, torch.float32)).requires_grad_() for name in "ab"]
+    for inputs in ([x], [x, *learned]):
+        values = [torch.nn.functional.batch_norm(x, None, None, *inputs[1:], training=True)]
+        values.append(narrow._BatchNorm.apply(x, *(inputs[1:] or (None, None)), 1, 1e-5, ALONE))
+        most = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}[dtype]
+        torch.testing.assert_close(*values, rtol=most, atol=most)
+        for one, other in zip(*(torch.autograd.grad(value, inputs, direction[:, :8])
+                                for value in values), strict=True):
+            torch.testing.assert_close(one, other, rtol=most, atol=10 * most)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two CUDA devices here")
+def test_two_gpus_learn_what_one_does(tmp_path):
+    cases = {name: replace(case, device="cuda") for name, case in CASES.items()}
+    same(together(tmp_path, 2, learn, cases), learn(ALONE, cases), 1e-9)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
@@ -260,7 +303,8 @@ def test_what_torchrun_says(monkeypatch):
 def test_each_process_has_a_device_of_its_own(monkeypatch):
     third = Processes(2, 4, 2, 4)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert [third.device(name) for name in (None, "cuda", "cpu")] == ["cuda:2", "cuda:2", "cpu"]
+    assert [third.device(name) for name in (None, "cuda", "cpu", "tpu")] == [
+        "cuda:2", "cuda:2", "cpu", "tpu"]
     with pytest.raises(SimulationError, match="4 processes on one device, 'cuda:0'"):
         third.device("cuda:0")
     assert ALONE.device("cuda:1") == "cuda:1" and ALONE.device(None) is None

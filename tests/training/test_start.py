@@ -13,7 +13,7 @@ from cortexsim.errors import CheckpointError, SimulationError
 from cortexsim.graph import AreaGraph, Normalization
 from cortexsim.models import Network, load, save, unshare
 from cortexsim.training import Settings, recipes, resume, train
-from cortexsim.training.loop import _optimizer
+from cortexsim.training.learning import _optimizer
 from cortexsim.training.start import starting_network
 
 GRAPH = AreaGraph.chain(["V1", "IT"], channels=[4, 6], sizes=[8, 4], readout_time=3,

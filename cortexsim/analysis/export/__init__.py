@@ -10,13 +10,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ... import places, schema
+from ... import files, places, schema
 from ...errors import RecordingError, unknown
 from .. import recording as rec
 from .selection import ALL, Selection, choose
@@ -108,17 +108,27 @@ def _whole(target: Path) -> Iterator[Path]:
         return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # in a folder of its own: two exports, or the rest of one that was killed, never meet
+        for rest in target.parent.iterdir():
+            if rest.name.startswith(f".{target.name}-") and rest.suffix == ".partial":
+                _take_away(rest)
+        # in a folder of its own: two exports never meet
         around = Path(tempfile.mkdtemp(".partial", f".{target.name}-", target.parent))
         try:
-            yield around / target.name
-            _check_free(target)
-            os.replace(around / target.name, target)
+            with files.Claim(around):
+                yield around / target.name
+                _check_free(target)
+                os.replace(around / target.name, target)
         finally:
             shutil.rmtree(around, ignore_errors=True)
     except OSError as problem:
         raise RecordingError(
             f"{target}: the export cannot be written ({problem.strerror or problem})") from None
+
+
+def _take_away(rest: Path) -> None:
+    """Remove what an export left that was killed, not that of one at work."""
+    with suppress(RecordingError), files.Claim(rest):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 @contextmanager

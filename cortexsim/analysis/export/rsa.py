@@ -63,11 +63,13 @@ def dataset(chosen: Selection) -> TemporalDataset:
             values[rows, start:stop] = chosen.units(area, rows).values.transpose(0, 2, 1)
         start = stop
     attrs = chosen.recording.attrs
+    described: dict[str, str] = {
+        str(name): str(attrs[name]) for name in ("model", "dataset") if name in attrs}
+    described[provenance.NAME] = provenance.text(chosen.origin())
     table = chosen.table()
     return TemporalDataset(
         values,
-        descriptors={**{name: str(attrs[name]) for name in ("model", "dataset") if name in attrs},
-                     provenance.NAME: provenance.text(chosen.origin())},
+        descriptors=described,
         obs_descriptors={schema.TRIAL: chosen.trials,
                          **{str(name): _text(table[name].to_numpy()) for name in table}},
         channel_descriptors={
