@@ -327,8 +327,10 @@ def test_labels_and_times_that_make_no_sense(place):
 
 # --- pictures and other files
 
-def test_a_picture_is_never_given_to_a_program(tmp_path):
+def test_a_picture_is_never_given_to_a_program(tmp_path, monkeypatch):
     # by its first bytes Pillow takes it for EPS, for which it runs ghostscript
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript",
+                        lambda *about, **more: pytest.fail("a program was run"))
     (tmp_path / "x.png").write_bytes(
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
     with pytest.raises(DatasetError, match=r"x\.png is broken, or not a picture"):
