@@ -249,6 +249,12 @@ def _reason(problem: Exception) -> str:
     return str(problem).partition("\n")[0] or type(problem).__name__
 
 
+#: A worker that died is started again, which takes a busy machine some time: it is not given up.
+_DASK = {"distributed.worker.multiprocessing-method": "spawn",
+         "distributed.deploy.lost-worker-timeout": "1 hour",
+         "distributed.comm.timeouts.connect": "2 minutes"}
+
+
 @contextmanager
 def _local(count: int) -> Iterator[Any]:
     """Start processes of this machine, which end with this one however it ends."""
@@ -256,7 +262,7 @@ def _local(count: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     anywhere = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-    with _without_main(), dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
+    with _without_main(), dask.config.set(_DASK):
         try:
             with _deaf():
                 cluster = LocalCluster(

@@ -419,9 +419,10 @@ class Program:
     def ended(self) -> tuple[int, str, str]:
         """Return its exit status and what it said, once it has ended."""
         try:
-            said = self.process.communicate(timeout=200)
+            said = self.process.communicate(timeout=500)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
             raise
         return self.process.returncode, *said
 
