@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from . import schema, yamlio
+from . import places, schema, yamlio
 from .errors import RecordingError
 
 FILE = "zarr.json"
@@ -104,6 +104,8 @@ class Attributes(_Part):
     beyond: str = ""
     statistics: str = ""
     versions: dict[str, str | None] = {}
+    computed_on: list[dict[str, str]] = []
+    workers: Count = 0
     created: str = ""
     command: str = ""
     experiment: _Experiment | None = None
@@ -150,11 +152,13 @@ def read(path: Path) -> dict[str, Any]:
     """
     file = path / FILE
     try:
-        if not file.is_file():
-            raise ValueError(f"it has no {FILE}: only Zarr v3 is read")
-        if file.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{FILE} has more than {MAX_BYTES:,} bytes")
-        whole = json.loads(file.read_text(encoding="utf-8"))
+        with places.faults():
+            if not file.is_file():
+                raise ValueError(f"it has no {FILE}: only Zarr v3 is read")
+            if file.stat().st_size > MAX_BYTES:
+                raise ValueError(f"{FILE} has more than {MAX_BYTES:,} bytes")
+            text = file.read_text(encoding="utf-8")
+        whole = json.loads(text)
         if not isinstance(whole, dict) or not isinstance(whole.get("attributes"), dict):
             raise ValueError("it is no group of Zarr v3")
         _check_attributes(whole["attributes"])
@@ -184,7 +188,7 @@ def _check_attributes(attrs: dict[str, Any]) -> None:
 
 def _check_links(path: Path) -> None:
     """Refuse links that lead out of a folder."""
-    if not isinstance(path, Path) or not path.is_dir():
+    if places.far(path) or not path.is_dir():
         return
     root, folders = path.resolve(), [str(path)]
     while folders:

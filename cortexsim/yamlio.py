@@ -103,7 +103,7 @@ class _InvalidValueError(Exception):
         self.line = node.start_mark.line + 1
 
 
-class _Composer(Composer):  # type: ignore[misc]
+class _Composer(Composer):
     """Stops reading at what is nested too deeply or has too many parts."""
 
     deep = parts = 0
@@ -150,7 +150,7 @@ def _plain(node: Node, key: Key, lines: dict[Key, int], constructor: Any) -> Any
 
 
 def _scalar(node: ScalarNode, constructor: Any) -> bool | int | float | str | None:
-    kind, value = node.tag.removeprefix(_TAG), node.value
+    kind, value = str(node.tag).removeprefix(_TAG), node.value
     try:
         if kind in ("null", "bool", "int", "float"):
             value = getattr(constructor, f"construct_yaml_{kind}")(node)

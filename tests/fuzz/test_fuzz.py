@@ -79,7 +79,7 @@ def by_coverage(name: str, place: Path, count: int) -> Path:
     found = [path.read_bytes()[:2000] for path in crashes.iterdir()]
     assert done.returncode == 0 and not found, (
         f"{found}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    print(done.stdout.strip().splitlines()[-1])
+    print(next(line for line in done.stdout.splitlines() if " inputs in " in line))
     return numbers
 
 
