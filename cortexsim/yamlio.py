@@ -61,9 +61,11 @@ def read(path: str | Path, error: type[CortexSimError]) -> Document:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise error(f"{path}: larger than {MAX_BYTES} bytes, not a file of ours")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # no more, whatever the system says of its size
+        if len(data) > MAX_BYTES:
+            raise error(f"{path}: larger than {MAX_BYTES:,} bytes, not a file of ours")
+        text = data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror or problem})") from None
     except UnicodeDecodeError:

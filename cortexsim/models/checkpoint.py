@@ -189,9 +189,11 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / CARD
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_CARD_BYTES + 1)  # no more, whatever the system says of its size
+        if len(data) > MAX_CARD_BYTES:
             raise CheckpointError(f"{path}: too large for a checkpoint's card")
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(data.decode("utf-8"))
     except OSError as wrong:
         raise CheckpointError(f"{path}: cannot be read ({wrong.strerror})") from None
     except (ValueError, RecursionError):

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cortexsim import analysis, models, yamlio
+from cortexsim.analysis import references
 from cortexsim.analysis.figures.look import style
 from cortexsim.errors import (
     CheckpointError,
@@ -26,9 +27,11 @@ from cortexsim.errors import (
     GraphError,
     ProtocolError,
     RecordingError,
+    ReferenceFileError,
     printable,
 )
 from cortexsim.graph import AreaGraph
+from cortexsim.models.checkpoint import read_card
 from cortexsim.models.weights import check_size
 from cortexsim.simulation import resume
 from cortexsim.stimuli import folder, objects92
@@ -353,6 +356,22 @@ def test_a_matlab_file_that_unpacks_to_more(tmp_path, monkeypatch):
     monkeypatch.setattr(objects92, "MOST_BYTES", 2_000_000)
     with pytest.raises(DatasetError, match="it holds more than"):
         objects92.read(tmp_path / "x.mat")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file without an end")
+def test_a_file_without_an_end(tmp_path):
+    with pytest.raises(ProtocolError, match="larger than 100,000 bytes"):
+        Protocol.from_yaml("/dev/zero")
+    (tmp_path / "network.json").symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="too large for a checkpoint's card"):
+        read_card(tmp_path)
+
+
+def test_a_large_table_of_measurements(tmp_path, monkeypatch):
+    (tmp_path / "x.csv").write_text("area,latency_ms\n" + "V1,50\n" * 100)
+    monkeypatch.setattr(references, "MAX_BYTES", 500)
+    with pytest.raises(ReferenceFileError, match="more than 500 bytes"):
+        references.read(tmp_path / "x.csv")
 
 
 # --- what a terminal is told
