@@ -104,6 +104,8 @@ class Attributes(_Part):
     beyond: str = ""
     statistics: str = ""
     versions: dict[str, str | None] = {}
+    computed_on: list[dict[str, str]] = []
+    workers: Count = 0
     created: str = ""
     command: str = ""
     experiment: _Experiment | None = None

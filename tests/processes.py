@@ -29,7 +29,7 @@ _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 def preload(*names: str) -> None:
     """Have the server import more, before the first process is started."""
-    _PRELOADED.extend(names)
+    _PRELOADED.extend(name for name in names if name not in _PRELOADED)
     _CONTEXT.set_forkserver_preload(_PRELOADED)
 
 
@@ -75,8 +75,8 @@ class Started:
 
     def work_for(self, seconds: float) -> None:
         """Wait until a processor has worked so long for it, or it has come to its end."""
-        while self.running and self.seconds < seconds:
-            time.sleep(0.002)
+        while self.running and (left := seconds - self.seconds) > 0:
+            time.sleep(min(max(left / 2, 0.002), 0.2))
 
     def kill(self) -> int:
         """Kill it and all that it has started."""

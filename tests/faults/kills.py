@@ -24,12 +24,14 @@ from tests import processes
 from tests.faults.commands import COMMANDS, RUN, TRAIN, Command, material
 from tests.processes import Started, cortexsim
 
-processes.preload("scipy.stats", "sklearn.linear_model", "matplotlib.backends.backend_agg",
-                  "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
-                  "cortexsim.analysis.figures.compose", "cortexsim.analysis.report.build",
-                  "cortexsim.analysis.report.sections", "cortexsim.analysis.report.science",
-                  "cortexsim.analysis.export", "h5py", "dask.array", "rsatoolbox",
-                  "scipy.fftpack", "PIL.JpegImagePlugin", "tests.faults.kills")
+#: What these commands import: once, in place of in each process.
+_IMPORTED = (
+    "scipy.stats", "sklearn.linear_model", "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
+    "cortexsim.analysis.figures.compose", "cortexsim.analysis.report.build",
+    "cortexsim.analysis.report.sections", "cortexsim.analysis.report.science",
+    "cortexsim.analysis.export", "h5py", "dask.array", "rsatoolbox", "scipy.fftpack",
+    "PIL.JpegImagePlugin", "tests.faults.kills")
 #: In a row before a story is left to come to its end, at most.
 IN_A_ROW = 4
 _CHANGES = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate")
@@ -70,6 +72,7 @@ class Kill:
 
 def prepared(folder: Path, names: Iterable[str] = COMMANDS) -> Path:
     """Make what the stories begin with, with the program itself."""
+    processes.preload(*_IMPORTED)
     made = material(folder)
     finished = {"calibrate": (TRAIN, "trained"), "report": (RUN, "recorded"),
                 "export": (RUN, "recorded")}

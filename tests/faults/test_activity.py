@@ -109,6 +109,7 @@ def test_a_number_that_changes_in_memory(value, tiny, folder):
                       if "/c/" in name}
 
 
+@pytest.mark.slow
 def test_a_norm_that_is_no_number(tiny, folder):
     Path("loud.yaml").write_text(LOUD.format(by=1e20))
     told = said(folder, *run("loud.yaml", "--model", str(tiny), "--trials", "4", "--out", "out"))
@@ -116,6 +117,7 @@ def test_a_norm_that_is_no_number(tiny, folder):
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 def test_a_weight_that_is_no_number(tiny, folder):
     """Nothing is recorded: it is so from the first step on."""
     loaded = load(tiny)

@@ -36,7 +36,7 @@ def test_killed_at_random_moments(one, made, tmp_path):
 @pytest.mark.slow
 def test_killed_between_two_changes_to_files(one, made, tmp_path):
     name, whole = one
-    changes = some(whole.changes, 16)
+    changes = some(whole.changes, 12)
     nothing_lost(list(at_changes(COMMANDS[name], made, tmp_path, whole, changes)), 1)
 
 

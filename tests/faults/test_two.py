@@ -84,7 +84,8 @@ def test_of_two_one_is_refused(case, made, half, tmp_path):
         COMMANDS[name].whole(story)
 
 
-@pytest.mark.parametrize("name", ["run", "train", "calibrate"])
+@pytest.mark.parametrize("name", ["run", *(
+    pytest.param(name, marks=pytest.mark.slow) for name in ("train", "calibrate"))])
 def test_a_folder_that_another_process_has(name, folder, tiny, tmp_path):
     """The claim is on the folder itself, from before the first file to after the last."""
     shutil.copytree(tiny, "out") if name == "calibrate" else Path("out").mkdir()
