@@ -236,8 +236,10 @@ def _check_members(members: Mapping[str, Any]) -> None:
 
 def _check_array(name: str, about: Mapping[str, Any]) -> tuple[list[int], list[str]]:
     kind = _KINDS.get(str(about.get("data_type")))
-    shape, axes = about.get("shape"), about.get("dimension_names")
-    grid, keys = about.get("chunk_grid"), about.get("chunk_key_encoding")
+    shape: Any = about.get("shape")
+    axes: Any = about.get("dimension_names")
+    grid: Any = about.get("chunk_grid")
+    keys = about.get("chunk_key_encoding")
     if kind is None:
         raise ValueError(f"{name} holds {str(about.get('data_type'))[:40]!r}, which is no type of "
                          "numbers or text of a recording")
@@ -249,7 +251,7 @@ def _check_array(name: str, about: Mapping[str, Any]) -> tuple[list[int], list[s
                          "are decoded")
     if about.get("storage_transformers") not in (None, [], ()):
         raise ValueError(f"{name} has storage transformers, which are not read")
-    chunks = grid.get("configuration", {}).get("chunk_shape") if (
+    chunks: Any = grid.get("configuration", {}).get("chunk_shape") if (
         _is(grid, "regular") and isinstance(grid.get("configuration", {}), dict)) else None
     if not _is(keys, "default") or not all(
             isinstance(sizes, list) and all(type(size) is int and size > 0 for size in sizes)
@@ -270,7 +272,7 @@ def _check_array(name: str, about: Mapping[str, Any]) -> tuple[list[int], list[s
                          f"memory, more than {MAX_CHUNK / 2**30:.0f}")
     if math.prod(-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True)) > MAX_CHUNKS:
         raise ValueError(f"{name} has more than {MAX_CHUNKS:,} chunks")
-    return shape, axes
+    return list(shape), list(axes)
 
 
 def _is(part: Any, name: str) -> bool:

@@ -42,8 +42,8 @@ def check_files(tree: xr.DataTree, path: Path) -> None:
     lost = [*itertools.islice((where for array in _arrays(path) for where in _lost(array, size)),
                               MOST + 1)]
     if lost:
-        count = f"over {MOST}" if len(lost) > MOST else len(lost) - 1
-        more = f" (and {count} more like it)" if len(lost) > 1 else ""
+        others = f"over {MOST}" if len(lost) > MOST else str(len(lost) - 1)
+        more = f" (and {others} more like it)" if len(lost) > 1 else ""
         raise RecordingError(f"{path}/{lost[0]} is missing{more}: {_mend(tree.attrs, path)}")
     if places.far(path):
         return  # what was never written is not listed either, and reading 'done' takes long

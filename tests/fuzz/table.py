@@ -17,10 +17,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--commit", required=True)
+    parser.add_argument("--suite", choices=("slow", "soak"), default="soak")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hardware", default=platform.machine())
     given = parser.parse_args()
-    command = f"CORTEXSIM_FUZZ_SEED={given.seed} pytest -m soak tests/fuzz"
+    command = f"CORTEXSIM_FUZZ_SEED={given.seed} pytest -m {given.suite} tests/fuzz"
     rows = [{**json.loads(path.read_text()), "seed": given.seed, "commit": given.commit,
              "command": command, "hardware": given.hardware}
             for path in sorted(given.folder.glob("*.json"))]
