@@ -78,7 +78,7 @@ def main() -> None:
               help="In place of a PROTOCOL: go on with a run that was stopped, or damaged, as it "
                    "was begun; only --data-root, --device, --workers, --scheduler and --no-figure "
                    "may be given too.")
-@click.option("--verify", "verified", type=options.FOLDER, metavar="FOLDER",
+@click.option("--verify", "verified", type=options.PLACE, metavar="FOLDER",
               help="In place of a PROTOCOL: compute parts of a finished run once more and compare "
                    "them with its recording; only --chunks, --seed, --data-root and --device may "
                    "be given too.")
@@ -116,6 +116,9 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
         raise click.UsageError("Missing argument 'PROTOCOL'", ctx)
     elif chunks is not None:
         raise click.UsageError("--chunks is for --verify; a run has chunks of --batch stimuli", ctx)
+    elif dry_run and (workers or scheduler):
+        raise click.UsageError("--dry-run tries a batch in this process: leave out "
+                               f"{'--workers' if workers else '--scheduler'}", ctx)
     else:
         options["areas"] = record
         if dry_run:

@@ -192,13 +192,14 @@ def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
     """Make the tables and the figure that are not there yet."""
     picture = folder / f"{FIGURE}.png"
     command = str(recording.attrs.get("command", ""))
+    more = files.going_on(folder / RECORDING, recording.attrs)
     try:
         tables = analysis.tables(recording)
         lacking = {f"{name}.csv": table for name, table in tables.frames.items()
                    if not (folder / f"{name}.csv").exists()}
         pictures = [f"{FIGURE}.pdf", picture.name] if figure and not picture.exists() else []
         drawn = analysis.figure(recording) if pictures else None
-        with _going_on(folder):
+        with _going_on(more):
             if lacking or pictures:
                 # first: no table is ever there without it, whenever the process dies
                 provenance.beside(folder, [*lacking, *pictures], provenance.origin(
@@ -210,15 +211,15 @@ def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
                     analysis.save(drawn, folder / name, command=command)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
-                          f"are not. Go on with: cortexsim run --resume {folder}") from None
+                          f"are not. Go on with: {more}") from None
     return Result(folder, recording, tables, picture if figure else None)
 
 
 @contextmanager
-def _going_on(folder: Path) -> Iterator[None]:
+def _going_on(more: str) -> Iterator[None]:
     """Say how to go on where a table or a figure cannot be written."""
     try:
         yield
     except RecordingError as problem:
         raise RecordingError(f"{problem}; the recording is complete. When there is room, go on "
-                             f"with: cortexsim run --resume {folder}") from None
+                             f"with: {more}") from None

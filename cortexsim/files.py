@@ -153,7 +153,8 @@ def _make(out: str | Path | None, stem: str, suffix: str = "") -> tuple[Path, li
 class Claim:
     """A folder, or file, that this process has for itself; the system lets go if it dies.
 
-    An object store has nothing of the kind: there two processes can go on with one recording.
+    An object store has nothing of the kind, nor have some file systems that machines share:
+    there two processes can go on with one recording.
     They write the same objects with the same numbers, each of them whole, so that time is lost
     and nothing else.
 
@@ -184,6 +185,8 @@ class Claim:
             self.close()
             raise RecordingError(f"{path}: another process is at work on it; wait until it is "
                                  "done, or stop it") from None
+        except OSError:
+            pass  # some network file systems have nothing of the kind: as in an object store
         if new:
             try:
                 check_free(path)

@@ -20,12 +20,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import places, schema, yamlio
-from .errors import RecordingError
+from .errors import RecordingError, SimulationError
 
 FILE = "zarr.json"
 #: Of the file of metadata, of a chunk of an array in memory, and of the values of all arrays of
-#: one axis together, which are read when a recording is opened.
-MAX_BYTES, MAX_CHUNK, MAX_COORDS = 20_000_000, 2**30, 20_000_000
+#: one axis together, some of which are read when a recording is opened: each group has its own
+#: copy of the coordinates, so that a million trials in ten areas have about 80 million.
+MAX_BYTES, MAX_CHUNK, MAX_COORDS = 20_000_000, 2**30, 100_000_000
 #: Chunks of an array.
 MAX_CHUNKS = 2_000_000
 
@@ -165,10 +166,27 @@ def read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise RecordingError(f"{path} is not a recording of CortexSim ({FILE} is no text)"
                              ) from None
-    except (OSError, ValueError, RecursionError) as problem:
+    except OSError as problem:
+        raise RecordingError(f"{path} cannot be read ({places.reason(problem)}); check your access "
+                             "to it") from None
+    except (ValueError, RecursionError) as problem:
         said = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({said})") from None
     return whole
+
+
+def check_new(attrs: Mapping[str, Any]) -> None:
+    """Refuse attributes with which a recording could not be opened again.
+
+    Raises
+    ------
+    SimulationError
+        Naming the first that has another form.
+    """
+    try:
+        _check_attributes({**attrs, "complete": False})
+    except ValueError as problem:
+        raise SimulationError(f"the recording could not be opened again: {problem}") from None
 
 
 def _check_attributes(attrs: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ from .terminal import Whole
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-
 class Folder(click.Path):
     """A file or folder of this machine, or, where a command can do with it, of an object store."""
 

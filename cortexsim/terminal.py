@@ -181,7 +181,8 @@ def flag(name: str) -> str:
 
 def command(program: str = "cortexsim") -> str:
     """Return the command line that runs now, of a program or of what starts it."""
-    return f"{program} {shlex.join(sys.argv[1:])}"
+    # names of files may hold what is no text, which no recording keeps
+    return printable(f"{program} {shlex.join(sys.argv[1:])}")
 
 
 def _note(message: Warning | str, *about: Any, **more: Any) -> None:

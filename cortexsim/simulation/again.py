@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .. import metadata
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
 from ..stimuli.protocol import Protocol
@@ -51,6 +52,7 @@ def plan_again(
         If it cannot be run, or the recording is of something else.
     """
     begun = resuming.read(path)
+    metadata.check(path)  # before any chunk is decoded
     plan = prepare(network, protocol, images, record=record, seed=seed, trials=trials,
                    device=device or begun["device"], precision=precision,
                    microbatch=begun["microbatch"], sources=sources, here=here)

@@ -36,7 +36,7 @@ class Batches:
         try:
             self.chunk = Chunk(plan.layout, plan.device)
         except Exception as problem:
-            if not memory.out_of_memory(problem):
+            if not devices.out_of_memory(problem):
                 raise
             raise SimulationError(
                 f"there is not enough memory for chunks of {self.size} stimuli in "
@@ -81,7 +81,7 @@ class Batches:
             for segment, kept in walk(self.plan, batch, self.keep, together=self.together):
                 self.chunk.put(segment.conditions, kept, first, len(part))
         except Exception as problem:
-            if not memory.out_of_memory(problem):
+            if not devices.out_of_memory(problem):
                 raise
             if self.together:
                 warnings.warn("not enough memory for several conditions at a time: going on with "

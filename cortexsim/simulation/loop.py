@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from .. import checksums, files, places, stores
+from .. import checksums, files, metadata, places, stores
 from ..errors import Interrupted, SimulationError
 from ..models.network import Network
 from ..stimuli.datasets import Dataset
@@ -128,6 +128,7 @@ def simulate(
             device=device, precision=precision, microbatch=microbatch, sources=sources, here=here,
         )
         attrs = describe(plan, protocol, provenance or {})
+        metadata.check_new(attrs)
         files.check_free(out)
         check_space(places.place(f"runs/{protocol.name}" if out is None else out),
                     plan.layout.bytes_on_disk)
@@ -195,7 +196,8 @@ class _Run:
                                  resumed=resuming.going_on_with(self.attrs))
         self.recorder.put_back(lost)
         self.computers = list(begun.get(COMPUTED_ON, ()))
-        if self.cluster is None and begun["device"] == self.attrs["device"]:
+        # one that never said so is not to say that all of it comes from here
+        if self.cluster is None and self.todo and COMPUTED_ON in begun:
             self._computed_on(computer(self.plan.device))
         return True
 

@@ -6,7 +6,6 @@ import gc
 
 import torch
 
-from ..devices import out_of_memory as out_of_memory
 from ..machine import available
 
 #: Stimuli in a batch unless told otherwise: on processors more bring nothing, GPUs like more.
@@ -49,7 +48,6 @@ def fitting_batch(wanted: int | None, stimuli: int, stimulus_bytes: int, activit
             most = min(most, int(_SHARE * free) // takes[kind])
     # batches of one size, so that little of the last one is padding
     return -(-stimuli // -(-stimuli // max(1, most)))
-
 
 
 

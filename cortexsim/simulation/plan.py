@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from .. import devices, schema
+from .. import devices, metadata, schema
 from ..errors import SimulationError
 from ..graph import AreaGraph
 from ..models.inference import Runner
@@ -150,9 +150,28 @@ def prepare(
 
     activity = activity_bytes(graph, tree)
     size = fitting_batch(microbatch, len(chosen), layout(1).chunk_bytes, activity, where)
-    return Plan(
-        network, movie, chosen, layout(size), tree, seed, where, precision,
-    )
+    kept = layout(size)
+    _check_sizes(kept)
+    return Plan(network, movie, chosen, kept, tree, seed, where, precision)
+
+
+def _check_sizes(layout: Layout) -> None:
+    """Refuse what could be written and not be opened again: readers have limits."""
+    sizes = {path: layout.chunk_trials * math.prod(spec.shape) * spec.dtype.itemsize
+             for path, spec in layout.arrays.items()}
+    largest = max(sizes, key=sizes.__getitem__)
+    if sizes[largest] > metadata.MAX_CHUNK:
+        raise SimulationError(
+            f"a chunk of {largest}, which has {layout.microbatch} stimuli in {layout.conditions} "
+            f"conditions each, would take {sizes[largest] / 2**30:,.1f} GiB, and no more than "
+            f"{metadata.MAX_CHUNK / 2**30:.0f} can be read: give a smaller --batch, or record "
+            "fewer areas, units or steps")
+    values = layout.chunks + sum(values.size for _, coords in layout.groups()
+                                 for _, values in coords.values())
+    if values > metadata.MAX_COORDS:
+        raise SimulationError(
+            f"{layout.trials:,} trials are too many for one recording, whose coordinates have "
+            f"{metadata.MAX_COORDS:,} values at most: ask for fewer with --trials")
 
 
 def activity_bytes(graph: AreaGraph, tree: Tree) -> int:

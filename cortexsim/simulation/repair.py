@@ -1,4 +1,8 @@
-"""What a store has lost of its layout: coordinates and metadata, which no checksum covers."""
+"""What a store has lost of its layout: coordinates and metadata, as they would be laid out now.
+
+Checksums say that a coordinate is lost (:func:`cortexsim.checksums.bad_coords`), where they were
+kept; here is what belongs there.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from .. import checksums
+from .. import checksums, places, stores
+from ..errors import RecordingError
 from .blank import objects_of
 from .layout import Layout
 from .recorder import METADATA
@@ -35,16 +40,27 @@ def lost_parts(path: Path, layout: Layout) -> dict[str, bytes]:
     dict
         By its path in the store, what belongs there; without the root's metadata, which hold
         the attributes.
+
+    Raises
+    ------
+    RecordingError
+        If an object store does not say.
     """
     whole = objects_of(layout)
-    return {name: data for name, data in whole.items()
-            if name != METADATA and not _is_there(path / name, name, whole)}
+    names = [name for name in whole if name != METADATA]
+    there = stores.each(path, lambda name: _is_there(path / name, name, whole), names)
+    return {name: whole[name] for name, is_there in zip(names, there, strict=True) if not is_there}
 
 
 def _is_there(file: Path, name: str, whole: dict[str, bytes]) -> bool:
     try:
-        found = file.read_bytes()
-    except OSError:
+        with places.faults():
+            found = file.read_bytes()
+    except OSError as problem:
+        if places.far(file) and not isinstance(problem, FileNotFoundError):
+            # what cannot be asked for is not lost
+            raise RecordingError(f"{file} cannot be read ({places.reason(problem)}); check the "
+                                 "network, and your access to it") from problem
         return False
     if found == whole[name]:
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,8 @@ _SAME = {
     "precision": "another precision", "beyond": "another rule for steps past the calibration",
     "record": "another choice of what to record",
 }
+#: Without these nothing can be computed again.
+_NEEDED = ("protocol", "trials", "seed", "device", "precision", "microbatch", "record", "beyond")
 
 
 def store(folder: str | Path) -> Path:
@@ -53,7 +54,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     RecordingError
-        If it is none of ours, or incomplete and of another format.
+        If it is none of ours, incomplete and of another format, or does not say what it is of.
     """
     attrs = metadata.read(path)["attributes"]
     try:
@@ -62,6 +63,10 @@ def read(path: Path) -> dict[str, Any]:
         raise RecordingError(f"{path} is not a recording of CortexSim") from None
     if not complete:
         _check_format(path, version)
+    lacking = [key for key in _NEEDED if attrs.get(key) is None]
+    if lacking and version == schema.FORMAT_VERSION:
+        raise RecordingError(f"{path} is damaged: its attributes do not say its "
+                             f"{', '.join(lacking)}")
     return dict(attrs)
 
 
@@ -76,12 +81,6 @@ def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         Its attributes.
     now
         Those of what is to be run.
-
-    Warns
-    -----
-    UserWarning
-        If anything is left to run and the device or the version of torch is another: numbers
-        agree to rounding only.
 
     Raises
     ------
@@ -98,14 +97,6 @@ def check(path: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                 f"{path} was begun with {word}{_values(begun.get(key), now.get(key))}: "
                 "go on with what it was begun with, or run it again into another folder"
             )
-    if begun[COMPLETE]:
-        return
-    for word, before, after in (
-            ("on", begun["device"], now["device"]),
-            ("with torch", begun["versions"]["torch"], now["versions"]["torch"])):
-        if before != after:
-            warnings.warn(f"{path} was begun {word} {before} and goes on {word} {after}: numbers "
-                          "agree to rounding", stacklevel=3)
 
 
 def going_on_with(now: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cortexsim.simulation import memory
+from cortexsim import devices
 
 from ..processes import Started
 
@@ -19,7 +19,7 @@ from ..processes import Started
     (RuntimeError("shapes"), False), (ValueError("can't allocate memory"), False),
 ])
 def test_what_means_that_memory_is_out(problem, is_it):
-    assert memory.out_of_memory(problem) is is_it
+    assert devices.out_of_memory(problem) is is_it
 
 
 def limited() -> None:
@@ -31,7 +31,7 @@ def limited() -> None:
     try:
         torch.empty(2**30)
     except Exception as problem:
-        print(memory.out_of_memory(problem))
+        print(devices.out_of_memory(problem))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs limits of processes")

@@ -204,12 +204,20 @@ def test_two_processes_cannot_write_one_recording(stopped, network, protocol, pi
 
 
 @pytest.mark.filterwarnings("default")
-def test_another_version_of_torch_is_said(stopped, network, protocol, pictures):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_another_kind_of_computer_is_said_once_and_kept(stopped, network, protocol, pictures,
+                                                        device):
     metadata = json.loads((stopped / "zarr.json").read_text())
-    metadata["attributes"]["versions"]["torch"] = "1.0"
+    begun = {**metadata["attributes"]["computed_on"][0], "torch": "1.0"}
+    metadata["attributes"].update(computed_on=[begun], device=device)
     (stopped / "zarr.json").write_text(json.dumps(metadata))
-    with pytest.warns(UserWarning, match="begun with torch 1.0 and goes on with torch"):
-        simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True)
+    with pytest.warns(UserWarning, match=r"is computed on .*, and on .*, torch 1\.0: numbers agree"
+                      ) as told:
+        made = simulate(network, protocol, pictures(5), out=stopped, record=MAPS, resume=True,
+                        device="cpu")
+    assert len(told) == 1
+    # verifying it later allows for rounding
+    assert made.attrs["computed_on"][0] == begun and len(made.attrs["computed_on"]) == 2
 
 
 def test_an_error_of_the_writer_stops_the_run(network, protocol, pictures, tmp_path, monkeypatch):
