@@ -105,6 +105,11 @@ def test_runs_are_counted_up_and_areas_chosen(folder, tiny):
         assert list(tree.children) == ["IT"] and tree["IT/activation"].shape == (4, 9, 4)
 
 
+@pytest.mark.parametrize("who", ["--workers 2", "--scheduler tcp://127.0.0.1:9"])
+def test_a_dry_run_has_no_workers(folder, tiny, who):
+    fails(f"run short.yaml --model {tiny} --dry-run {who}", f"leave out {who.split()[0]} (")
+
+
 def test_a_dry_run_says_all_and_writes_nothing(folder, tiny):
     said = works(f"run backward_mask --model {tiny} --trials 40 --dry-run")
     assert "soa_ms=25, mask=phase_scrambled   TTPPPP" in said

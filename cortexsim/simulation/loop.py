@@ -253,6 +253,7 @@ class _Run:
                     raise Lost(f"{problem}. What is done is kept; go on with: "
                                f"{self.recorder.going_on}") from None
                 raise
+            self.recorder.tidy()  # workers may have died, and others have done their part
             self.recorder.note({"workers": team.size})
 
     def _computed_on(self, one: Mapping[str, str]) -> None:

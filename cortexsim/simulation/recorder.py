@@ -88,10 +88,7 @@ class Recorder:
         if not laid_out(self.path):
             places.clear(self.path)
             return self._lay_out(attrs)
-        if not places.far(self.path):
-            # what was being written when the run was killed: a file takes its name when whole
-            for item in self.path.rglob("*.partial"):
-                item.unlink()
+        self.tidy()
         self._rewrite(lambda metadata: metadata.update(attributes=attrs))
         return zarr.open_group(stores.store(self.path), mode="r+")
 
@@ -147,6 +144,13 @@ class Recorder:
 
             stores.each(self.path, put, kept)
             array_at(self._root, schema.DONE)[chunk] = checksum(kept, self.layout.orders)
+
+    def tidy(self) -> None:
+        """Take away what was being written when a process was killed, if none writes any more."""
+        if not places.far(self.path):  # an object is there whole or not at all
+            # a file takes its name when it is whole
+            for item in self.path.rglob("*.partial"):
+                item.unlink(missing_ok=True)
 
     def put_back(self, parts: Mapping[str, bytes]) -> None:
         """Write parts of the layout that were lost, by their path.

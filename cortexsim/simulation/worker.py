@@ -120,10 +120,10 @@ def _make_ready(job: Job) -> _Ready:
         _ready = None  # its memory is free before the next takes some
         try:
             path = resuming.store(job.store)
-        except RecordingError:
+        except RecordingError as problem:
             raise _on_this_worker(
-                f"{job.store} is not there; a recording has to be in a place that all workers "
-                "share, on a disk under the same name or in an object store") from None
+                f"{problem}; a recording has to be in a place that all workers share, on a disk "
+                "under the same name or in an object store") from None
         try:
             with warnings.catch_warnings():
                 # the process that asks has said them, and compares processors itself

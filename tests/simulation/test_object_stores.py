@@ -23,13 +23,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cortexsim import analysis, experiment, places
 from cortexsim.analysis import export
 from cortexsim.cli import main
 from cortexsim.errors import Interrupted, RecordingError
 from cortexsim.simulation import simulate
+from cortexsim.simulation.again import plan_again
 from cortexsim.simulation.batches import Batches
+from cortexsim.simulation.repair import lost_parts
 from cortexsim.stimuli.protocol import Protocol
 
 from ..processes import Started, cortexsim
@@ -257,6 +260,30 @@ def test_what_cannot_be_asked_for_is_no_damage(network, protocol, pictures, memo
         analysis.verify(memory)
     with pytest.raises(RecordingError, match=message):
         simulate(network, protocol, pictures(5), out=memory, resume=True, **OPTIONS)
+
+
+def test_parts_that_cannot_be_asked_for_are_not_lost(network, protocol, pictures, memory,
+                                                     monkeypatch):
+    simulate(network, protocol, pictures(5), out=memory, **OPTIONS).close()
+    (memory / "IT/zarr.json").unlink()
+    layout = plan_again(network, protocol, pictures(5), memory, record=OPTIONS["record"])[0].layout
+    assert list(lost_parts(memory, layout)) == ["IT/zarr.json"]
+    read = type(memory).read_bytes
+
+    def fails(self):
+        if "label" in str(self):
+            raise ConnectionResetError(104, "Connection reset by peer")
+        return read(self)
+
+    monkeypatch.setattr(type(memory), "read_bytes", fails)
+    with pytest.raises(RecordingError, match=r"label.* cannot be read \(Connection reset by"):
+        lost_parts(memory, layout)
+
+
+def test_verified_in_an_object_store(folder, tiny, memory):
+    experiment.run("short.yaml", model=tiny, out=memory, trials=4, batch=2, figure=False)
+    said = CliRunner().invoke(main, ["run", "--verify", str(memory), "--chunks", "1"])
+    assert (said.exit_code, said.stderr) == (0, "") and "the same   14 of 14" in said.stdout
 
 
 @pytest.mark.parametrize("given, message", [

@@ -267,6 +267,19 @@ def test_warnings_of_workers_are_said_once(folder, tiny, here, monkeypatch):
     assert [str(one.message) for one in told] == ["not enough memory: going on with 2"]
 
 
+def test_what_a_killed_worker_was_writing_is_taken_away(folder, tiny, here, monkeypatch):
+    write = Recorder.write
+
+    def killed_before(self, chunk, values):
+        (self.path / "scores" / f"zarr.{uuid.uuid4().hex}.partial").write_bytes(b"half")
+        write(self, chunk, values)
+
+    here()
+    monkeypatch.setattr(Recorder, "write", killed_before)
+    made = experiment.run("short.yaml", model=tiny, workers=1, **RUN)
+    assert not list(made.folder.rglob("*.partial"))
+
+
 @pytest.mark.slow
 def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypatch):
     kinds = iter(["old", "old", "new", "old", "new"])
@@ -283,7 +296,9 @@ def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypat
 @pytest.mark.slow
 @pytest.mark.parametrize("job, said", [
     ({"version": "0.0.1"}, "CortexSim is .* there and 0.0.1 here: install the same one"),
-    ({"store": "/not/here.zarr"}, "/not/here.zarr is not there; .* all workers share"),
+    ({"store": "/not/here.zarr"}, r"/not/here.zarr: .* \(no such folder\); .* all workers share"),
+    # of a package that this worker lacks, say
+    ({"store": "s4://lab/x"}, "s4://lab/x: unknown kind of store 's4'.* all workers share"),
 ])
 def test_workers_that_differ_or_do_not_see_the_folder(folder, tiny, here, job, said):
     here(**job)
