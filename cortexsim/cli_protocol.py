@@ -78,7 +78,7 @@ def schema(out: Path | None) -> None:
 
     text = json.dumps(json_schema.schema(), indent=2) + "\n"
     if out is None:
-        terminal.say(text, nl=False)
+        terminal.say(text.rstrip("\n"))
         return
     files.write(out, text, "the schema")
     terminal.say(f"schema     {out}")

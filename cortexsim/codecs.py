@@ -45,7 +45,7 @@ class _Checked:
             raise _damaged(problem) from None
 
 
-class Zstd(_Checked, codecs.ZstdCodec):  # type: ignore[misc]
+class Zstd(_Checked, codecs.ZstdCodec):
     """Zstandard, of frames that say how much they hold, which is what is expected."""
 
     def _look(self, chunk: Any, spec: Any) -> None:
@@ -59,7 +59,7 @@ class Zstd(_Checked, codecs.ZstdCodec):  # type: ignore[misc]
                              f"{most:,}")
 
 
-class VLenUTF8Codec(_Checked, codecs.VLenUTF8Codec):  # type: ignore[misc]
+class VLenUTF8Codec(_Checked, codecs.VLenUTF8Codec):
     """Text, of as many words as the chunk has places. Zarr looks for a codec of this name."""
 
     def _look(self, chunk: Any, spec: Any) -> None:
@@ -68,7 +68,7 @@ class VLenUTF8Codec(_Checked, codecs.VLenUTF8Codec):  # type: ignore[misc]
             raise ValueError(f"it has {count:,} words, not {math.prod(spec.shape):,}")
 
 
-class Bytes(_Checked, codecs.BytesCodec):  # type: ignore[misc]
+class Bytes(_Checked, codecs.BytesCodec):
     """Numbers as they are in memory."""
 
 

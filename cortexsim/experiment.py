@@ -205,8 +205,9 @@ def _finish(folder: Path, recording: xr.DataTree, figure: bool) -> Result:
                     command, recording=provenance.recorded(recording.attrs)))
             for name, table in lacking.items():
                 files.write(folder / name, table.to_csv(index=False), "the table")
-            for name in pictures if drawn else ():
-                analysis.save(drawn, folder / name, command=command)
+            if drawn is not None:
+                for name in pictures:
+                    analysis.save(drawn, folder / name, command=command)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: {folder / RECORDING} is complete, its tables and figure "
                           f"are not. Go on with: cortexsim run --resume {folder}") from None

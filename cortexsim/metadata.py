@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from . import schema, yamlio
+from . import places, schema, yamlio
 from .errors import RecordingError
 
 FILE = "zarr.json"
@@ -104,6 +104,8 @@ class Attributes(_Part):
     beyond: str = ""
     statistics: str = ""
     versions: dict[str, str | None] = {}
+    computed_on: list[dict[str, str]] = []
+    workers: Count = 0
     created: str = ""
     command: str = ""
     experiment: _Experiment | None = None
@@ -150,11 +152,13 @@ def read(path: Path) -> dict[str, Any]:
     """
     file = path / FILE
     try:
-        if not file.is_file():
-            raise ValueError(f"it has no {FILE}: only Zarr v3 is read")
-        if file.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{FILE} has more than {MAX_BYTES:,} bytes")
-        whole = json.loads(file.read_text(encoding="utf-8"))
+        with places.faults():
+            if not file.is_file():
+                raise ValueError(f"it has no {FILE}: only Zarr v3 is read")
+            if file.stat().st_size > MAX_BYTES:
+                raise ValueError(f"{FILE} has more than {MAX_BYTES:,} bytes")
+            text = file.read_text(encoding="utf-8")
+        whole = json.loads(text)
         if not isinstance(whole, dict) or not isinstance(whole.get("attributes"), dict):
             raise ValueError("it is no group of Zarr v3")
         _check_attributes(whole["attributes"])
@@ -184,7 +188,7 @@ def _check_attributes(attrs: dict[str, Any]) -> None:
 
 def _check_links(path: Path) -> None:
     """Refuse links that lead out of a folder."""
-    if not isinstance(path, Path) or not path.is_dir():
+    if places.far(path) or not path.is_dir():
         return
     root, folders = path.resolve(), [str(path)]
     while folders:
@@ -232,8 +236,10 @@ def _check_members(members: Mapping[str, Any]) -> None:
 
 def _check_array(name: str, about: Mapping[str, Any]) -> tuple[list[int], list[str]]:
     kind = _KINDS.get(str(about.get("data_type")))
-    shape, axes = about.get("shape"), about.get("dimension_names")
-    grid, keys = about.get("chunk_grid"), about.get("chunk_key_encoding")
+    shape: Any = about.get("shape")
+    axes: Any = about.get("dimension_names")
+    grid: Any = about.get("chunk_grid")
+    keys = about.get("chunk_key_encoding")
     if kind is None:
         raise ValueError(f"{name} holds {str(about.get('data_type'))[:40]!r}, which is no type of "
                          "numbers or text of a recording")
@@ -245,7 +251,7 @@ def _check_array(name: str, about: Mapping[str, Any]) -> tuple[list[int], list[s
                          "are decoded")
     if about.get("storage_transformers") not in (None, [], ()):
         raise ValueError(f"{name} has storage transformers, which are not read")
-    chunks = grid.get("configuration", {}).get("chunk_shape") if (
+    chunks: Any = grid.get("configuration", {}).get("chunk_shape") if (
         _is(grid, "regular") and isinstance(grid.get("configuration", {}), dict)) else None
     if not _is(keys, "default") or not all(
             isinstance(sizes, list) and all(type(size) is int and size > 0 for size in sizes)
@@ -266,7 +272,7 @@ def _check_array(name: str, about: Mapping[str, Any]) -> tuple[list[int], list[s
                          f"memory, more than {MAX_CHUNK / 2**30:.0f}")
     if math.prod(-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True)) > MAX_CHUNKS:
         raise ValueError(f"{name} has more than {MAX_CHUNKS:,} chunks")
-    return shape, axes
+    return list(shape), list(axes)
 
 
 def _is(part: Any, name: str) -> bool:

@@ -38,6 +38,8 @@ TARGET, MASK, GREY = INK, "#BDBDBD", "#E8E8E8"
 
 #: Overrides of seaborn's "ticks" style, as matplotlib rcParams.
 STYLE: dict[str, Any] = {
+    # what is in a name is never a formula
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10.0,
     "axes.titlesize": 11.0,

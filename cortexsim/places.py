@@ -78,7 +78,14 @@ def _remote(url: str, options: Mapping[str, Any]) -> Path:
         said = unknown("kind of store", kind, _KINDS) if "nsupported" in str(problem) or (
             "not known" in str(problem)) else str(problem)
         raise RecordingError(f"{url}: {said}") from None
+    except OSError as problem:  # some clients get in touch at once
+        raise _unusable(url, problem) from None
     return cast(Path, found)
+
+
+def _unusable(where: object, problem: OSError) -> RecordingError:
+    return RecordingError(f"{where}: the store cannot be used ({reason(problem)}); check its name, "
+                          "the endpoint, and your access to it")
 
 
 def exists(where: Path) -> bool:
@@ -105,8 +112,7 @@ def exists(where: Path) -> bool:
         raise RecordingError(f"{where}: the store did not answer within {PATIENCE_S} s; check the "
                              "network, and the endpoint") from None
     except OSError as problem:
-        raise RecordingError(f"{where}: the store cannot be used ({reason(problem)}); check its "
-                             "name, the endpoint, and your access to it") from None
+        raise _unusable(where, problem) from None
     raise RecordingError(f"{where}: there is no {str(top).rstrip('/')}, or none that you may see; "
                          "make it, or check its name and the endpoint")
 
@@ -127,7 +133,7 @@ def faults() -> Iterator[None]:
 def reason(problem: Exception) -> str:
     """Return what the system or a store's client says, in one line."""
     said = getattr(problem, "strerror", None) or str(problem)
-    return said.splitlines()[0].rstrip(".") if said else type(problem).__name__
+    return " ".join(said.split()).rstrip(".") or type(problem).__name__
 
 
 def sizes(where: Path) -> dict[str, int]:

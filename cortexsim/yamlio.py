@@ -61,9 +61,11 @@ def read(path: str | Path, error: type[CortexSimError]) -> Document:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise error(f"{path}: larger than {MAX_BYTES} bytes, not a file of ours")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # no more, whatever the system says of its size
+        if len(data) > MAX_BYTES:
+            raise error(f"{path}: larger than {MAX_BYTES:,} bytes, not a file of ours")
+        text = data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror or problem})") from None
     except UnicodeDecodeError:
@@ -103,7 +105,7 @@ class _InvalidValueError(Exception):
         self.line = node.start_mark.line + 1
 
 
-class _Composer(Composer):  # type: ignore[misc]
+class _Composer(Composer):
     """Stops reading at what is nested too deeply or has too many parts."""
 
     deep = parts = 0
@@ -150,7 +152,7 @@ def _plain(node: Node, key: Key, lines: dict[Key, int], constructor: Any) -> Any
 
 
 def _scalar(node: ScalarNode, constructor: Any) -> bool | int | float | str | None:
-    kind, value = node.tag.removeprefix(_TAG), node.value
+    kind, value = str(node.tag).removeprefix(_TAG), node.value
     try:
         if kind in ("null", "bool", "int", "float"):
             value = getattr(constructor, f"construct_yaml_{kind}")(node)

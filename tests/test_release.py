@@ -1,4 +1,4 @@
-"""What is released: an sdist, a wheel made of it, and that wheel at work in an environment of its own.
+"""What is released: an sdist, a wheel made of it, and that wheel at work elsewhere.
 
 The new environment borrows the packages of this one, of which torch alone would be gigabytes;
 ``.ci/run`` installs into one that is really empty.

@@ -226,9 +226,12 @@ def main() -> None:
     options = parser.parse_args()
     found = json.loads(options.results.read_text())
     text = options.page.read_text()
+    busy = ("" if found["load"] < 1 else
+            ". **Others used the machine, so that times are too long: measure again.**")
     made = {**cost(found), **bytes_and_feeding(found), **plan(found),
             "hardware": f"{found['hardware']}, torch {found['torch']}, medians of "
-                        f"{found['rounds']} rounds; load average before: {found['load']:.1f}"}
+                        f"{found['rounds']} rounds; load average before: "
+                        f"{found['load']:.1f}{busy}"}
     if options.workers.exists():
         made |= workers(json.loads(options.workers.read_text()))
     for name, part in made.items():

@@ -6,6 +6,7 @@ as; so its absence has to be looked for.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import zarr
 
 from .. import checksums, files, places, schema, stores
 from ..errors import RecordingError
+
+#: Lost chunks that are looked for; of more, it is said that there are more.
+MOST = 1000
 
 
 def check_files(tree: xr.DataTree, path: Path) -> None:
@@ -35,9 +39,11 @@ def check_files(tree: xr.DataTree, path: Path) -> None:
     per_chunk, count = int(done.attrs["chunk_trials"]), done.size
     trials = tree.sizes[schema.TRIAL]
     size = _sizes(path)
-    lost = [where for array in _arrays(path) for where in _lost(array, size)]
+    lost = [*itertools.islice((where for array in _arrays(path) for where in _lost(array, size)),
+                              MOST + 1)]
     if lost:
-        more = f" (and {len(lost) - 1} more like it)" if len(lost) > 1 else ""
+        others = f"over {MOST}" if len(lost) > MOST else str(len(lost) - 1)
+        more = f" (and {others} more like it)" if len(lost) > 1 else ""
         raise RecordingError(f"{path}/{lost[0]} is missing{more}: {_mend(tree.attrs, path)}")
     if places.far(path):
         return  # what was never written is not listed either, and reading 'done' takes long

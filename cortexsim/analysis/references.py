@@ -16,6 +16,9 @@ import pandas as pd
 from .. import resources
 from ..errors import ReferenceFileError, unknown
 
+#: Of a table; those that come along have some kB.
+MAX_BYTES = 5_000_000
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -67,6 +70,9 @@ def read(source: str | Path, needed: Sequence[str] = ()) -> Reference:
         raise ReferenceFileError(f"{unknown('reference table', source, names())}; or give a CSV "
                                  f"file with the columns {', '.join(needed)}")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ReferenceFileError(f"{path} has more than {MAX_BYTES:,} bytes, which no table of "
+                                     "measurements has")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         table = pd.read_csv(path, comment="#", encoding="utf-8-sig", skipinitialspace=True)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as why:

@@ -87,7 +87,7 @@ def check_area(area: Area) -> None:
             f"area '{area.name}': channels, height and width must be whole numbers "
             f"of 1 or more, got {shape}"
         )
-    if area.channels > MAX_CHANNELS or max(shape[1:], default=0) > MAX_SIZE:
+    if area.channels > MAX_CHANNELS or max(area.height or 0, area.width or 0) > MAX_SIZE:
         raise InvalidPartError(
             f"area '{area.name}': an area has {MAX_CHANNELS:,} channels and {MAX_SIZE:,} rows and "
             f"columns at most, got {shape}")

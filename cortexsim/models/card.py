@@ -88,7 +88,9 @@ class Calibration(_Part):
 
 
 class Position(_Part):
-    """How far a training has come."""
+    """How far a training has come; a training of this version goes on with nothing else."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     epoch: Count = 0
     batch: Count = 0

@@ -189,11 +189,13 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / CARD
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_CARD_BYTES + 1)  # no more, whatever the system says of its size
+        if len(data) > MAX_CARD_BYTES:
             raise CheckpointError(f"{path}: too large for a checkpoint's card")
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as wrong:
-        raise CheckpointError(f"{path}: cannot be read ({wrong.strerror})") from None
+        card: dict[str, Any] = json.loads(data.decode("utf-8"))
+    except OSError as fault:
+        raise CheckpointError(f"{path}: cannot be read ({fault.strerror})") from None
     except (ValueError, RecursionError):
         raise CheckpointError(
             f"{path}: not a CortexSim checkpoint (its card is not JSON)") from None
@@ -226,8 +228,8 @@ def load(name: str | Path) -> Loaded:
         check_size(graph, len(card["class_names"]), card["steps"],
                    sum(value.numel() for value in tensors.values()))
         network = Network(graph, classes=len(card["class_names"]), steps=card["steps"])
-    except CortexSimError as wrong:
-        raise CheckpointError(f"{folder / CARD}: {wrong}") from None
+    except CortexSimError as fault:
+        raise CheckpointError(f"{folder / CARD}: {fault}") from None
     network.statistics.resize_as(
         {key.removeprefix("statistics."): value for key, value in tensors.items()})
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
@@ -252,8 +254,8 @@ def _tensors(folder: Path, entry: dict[str, Any]) -> dict[str, Tensor]:
         if path.stat().st_size > MAX_TENSOR_BYTES:
             raise CheckpointError(f"{path}: too large")
         data = path.read_bytes()
-    except OSError as wrong:
-        raise CheckpointError(f"{path}: cannot be read ({wrong.strerror})") from None
+    except OSError as fault:
+        raise CheckpointError(f"{path}: cannot be read ({fault.strerror})") from None
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise CheckpointError(
             f"{path}: damaged or cut short (its sha256 differs from the one in {CARD}); "
@@ -261,10 +263,10 @@ def _tensors(folder: Path, entry: dict[str, Any]) -> dict[str, Tensor]:
         )
     try:
         tensors: dict[str, Tensor] = load_tensors(data)
-    except SafetensorError as wrong:
-        raise CheckpointError(f"{path}: not a safetensors file ({wrong})") from None
-    except Exception as wrong:  # kinds of numbers that this torch does not have
-        raise CheckpointError(f"{path}: holds something else than weights ({wrong})") from None
+    except SafetensorError as fault:
+        raise CheckpointError(f"{path}: not a safetensors file ({fault})") from None
+    except Exception as fault:  # kinds of numbers that this torch does not have
+        raise CheckpointError(f"{path}: holds something else than weights ({fault})") from None
     if any(not value.is_floating_point() for value in tensors.values()):
         raise CheckpointError(f"{path}: holds something else than weights")
     return {key: value if value.dtype == torch.float64 else value.float()

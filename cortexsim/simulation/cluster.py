@@ -104,6 +104,10 @@ class Cluster:
                 yield Team(client, self.plan, max(1, _cores() // count), stack.close)
 
 
+class Lost(SimulationError):
+    """Workers that are gone; what they have written is kept."""
+
+
 class Team:
     """Workers that wait for something to do.
 
@@ -120,7 +124,7 @@ class Team:
     def __init__(self, client: Any, plan: Callable[[str], Plan], threads: int | None,
                  end: Callable[[], None] | None) -> None:
         self._client, self._plan, self._threads, self._end = client, plan, threads, end
-        self._left: list[Any] = []
+        self._left: dict[Any, int] = {}
 
     def compute(self, store: str, chunks: Sequence[int]) -> Iterator[worker.Made]:
         """Have chunks of a store computed and written.
@@ -139,14 +143,17 @@ class Team:
 
         Raises
         ------
+        Lost
+            If there are no workers any more, or a chunk kills them.
         CortexSimError
             What went wrong on a worker.
         """
         from distributed import as_completed
 
         job = worker.Job(uuid.uuid4().hex, store, self._plan, self._threads)
-        self._left = self._client.map(partial(worker.compute, job), list(chunks), pure=False,
-                                      key=f"cortexsim-{job.name}")
+        futures = self._client.map(partial(worker.compute, job), list(chunks), pure=False,
+                                   key=f"cortexsim-{job.name}")
+        self._left = dict(zip(futures, chunks, strict=True))
         for future in as_completed(self._left, loop=self._client.loop):
             yield self._result(future)
 
@@ -154,7 +161,7 @@ class Team:
         try:
             found = future.result()
         except Exception as problem:
-            told = _told(problem)
+            told = _told(problem, self._left[future])
             if told is None:
                 raise
             raise told from None
@@ -175,17 +182,15 @@ class Team:
         if self._end is not None:
             self._end()
             return
-        try:
+        with suppress(Exception):  # if there is no cluster any more, nobody writes
             running = {key for keys in self._client.processing().values() for key in keys}
             under_way = [future for future in self._left if future.key in running]
             self._client.cancel([future for future in self._left if future.key not in running])
             for _ in as_completed(under_way, loop=self._client.loop, timeout=60):
                 pass
-        except Exception:
-            pass  # there is no cluster any more, so nobody writes
 
 
-def _told(problem: Exception) -> SimulationError | None:
+def _told(problem: Exception, chunk: int) -> SimulationError | None:
     """Return what to tell the user of an error of the cluster, None of one that is a defect."""
     from concurrent.futures import CancelledError
 
@@ -193,12 +198,11 @@ def _told(problem: Exception) -> SimulationError | None:
     from distributed.comm import CommClosedError
 
     if isinstance(problem, KilledWorker):
-        return SimulationError(
-            f"workers died again and again while they computed one chunk ({problem.task}), most "
-            "likely because memory did not suffice: run fewer workers on a machine, or begin "
-            "again with a smaller --batch")
+        return Lost(f"workers died again and again while they computed chunk {chunk}, most likely "
+                    "because memory did not suffice: run fewer workers on a machine, or begin "
+                    "again with a smaller --batch")
     if isinstance(problem, CancelledError | CommClosedError | TimeoutError):
-        return SimulationError("the Dask scheduler was lost, or told to drop this run")
+        return Lost("the Dask scheduler was lost, or told to drop this run")
     text = str(problem)
     if "cortexsim" in text and (isinstance(problem, ImportError | AttributeError)
                                 or "deserializ" in text):
@@ -245,6 +249,12 @@ def _reason(problem: Exception) -> str:
     return str(problem).partition("\n")[0] or type(problem).__name__
 
 
+#: A worker that died is started again, which takes a busy machine some time: it is not given up.
+_DASK = {"distributed.worker.multiprocessing-method": "spawn",
+         "distributed.deploy.lost-worker-timeout": "1 hour",
+         "distributed.comm.timeouts.connect": "2 minutes"}
+
+
 @contextmanager
 def _local(count: int) -> Iterator[Any]:
     """Start processes of this machine, which end with this one however it ends."""
@@ -252,7 +262,7 @@ def _local(count: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     anywhere = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-    with _without_main(), dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}):
+    with _without_main(), dask.config.set(_DASK):
         try:
             with _deaf():
                 cluster = LocalCluster(

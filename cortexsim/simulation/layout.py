@@ -135,7 +135,7 @@ class Layout:
     def trials_in(self, chunk: int) -> int:
         """Return how many trials a chunk has."""
         rows = rows_of(self.trials, self.chunk_trials, chunk)
-        return rows.stop - rows.start
+        return int(rows.stop - rows.start)
 
     @property
     def arrays(self) -> dict[str, Spec]:

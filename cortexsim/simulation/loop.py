@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from . import again, origin
 from . import resume as resuming
 from .batches import Batches, running
 from .buffers import Buffers
-from .cluster import Cluster
+from .cluster import Cluster, Lost
 from .origin import COMPUTED_ON, computer, describe
 from .plan import Plan, prepare
 from .record import Record
@@ -212,7 +212,7 @@ class _Run:
         assert self.recorder is not None, "a plan has one stimulus or more"
         self.recorder.finish()
 
-    def _alone(self) -> Iterator[int]:
+    def _alone(self) -> Generator[int, None, None]:
         """Compute in this process; yield each chunk."""
         with running(self.plan), Writer() as writer:
             batches = Batches(self.plan)
@@ -226,7 +226,7 @@ class _Run:
                 writer.submit(partial(_write, self.recorder, chunk, buffers))
                 yield chunk
 
-    def _together(self, cluster: Cluster) -> Iterator[int]:
+    def _together(self, cluster: Cluster) -> Generator[int, None, None]:
         """Have workers compute; yield each chunk that is written."""
         if not self.todo:
             return
@@ -243,10 +243,13 @@ class _Run:
                             warnings.warn(warning, stacklevel=2)
                         told.add(warning)
                     yield made.chunk
-            except BaseException:
+            except BaseException as problem:
                 team.stop()
                 if not begun and not self.recorder.trials_done:
                     self._take_away()
+                elif isinstance(problem, Lost):
+                    raise Lost(f"{problem}. What is done is kept; go on with: "
+                               f"{self.recorder.going_on}") from None
                 raise
             self.recorder.note({"workers": team.size})
 

@@ -22,7 +22,7 @@ FORMATS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp")
 FOREIGN = (".avif", ".eps", ".heic", ".heif", ".jp2", ".pdf", ".pgm", ".ppm", ".psd", ".svg",
            ".tga")
 #: What they are written in, whatever their names say: by others, such as EPS, programs are run.
-DECODERS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "GIF", "WEBP")
+DECODERS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")
 #: Most memory that a folder's pictures may take, in bytes.
 MOST = 16 * 2**30
 #: Pixels of a picture at most, looked at before any is decoded; those of a very good camera.

@@ -217,8 +217,8 @@ def save(out: Path, network: Network, card: dict[str, Any], **more: Any) -> None
     except CheckpointError as problem:
         if not (out / checkpoint.CARD).exists():
             raise
-        raise CheckpointError(f"{problem}. When there is room, go on with: cortexsim train "
-                              f"--resume {out}") from None
+        raise CheckpointError(f"{problem}. When there is room, go on with: "
+                              f"{network.processes.program} train --resume {out}") from None
 
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:

@@ -86,9 +86,9 @@ def chunked(tmp_path: Path, make, write) -> Path:
         ("scores/c/1/0/0", r"run.zarr/scores is damaged: chunk 1 of 4 \(trials 20 to 39\) is miss"),
         ("IT/populated/c/3/0", r"IT/populated is damaged: chunk 3 of 4 \(trials 60 to 69\)"),
         ("label/c/0", r"run.zarr/label is damaged: chunk 0 of 1 \(trials 0 to 69\) is missing"),
-        ("time/c/0", "run.zarr/time is damaged: chunk 0 of 1 is missing: compute it anew with: "),
-        ("done/c/2", "run.zarr/done is damaged: chunk 2 of 4 is missing: compute it anew with: "),
-        ("V1", r"V1/activation is damaged: .* is missing \(and \d+ more like it\): compute it"),
+        ("time/c/0", "run.zarr/time is damaged: chunk 0 of 1 is missing: run it again, or have "),
+        ("done/c/2", "run.zarr/done is damaged: chunk 2 of 4 is missing: run it again, or have "),
+        ("V1", r"V1/activation is damaged: .* is missing \(and \d+ more like it\): run it again"),
     ],
 )
 def test_a_lost_chunk_is_named(chunked: Path, lost: str, message: str) -> None:
@@ -116,7 +116,7 @@ def test_verify_compares_every_chunk(chunked: Path) -> None:
     changed = zarr.open_array(str(chunked / "V2" / "rms"), mode="r+")
     changed[45, 3] = 7.0
     analysis.open(chunked).close()
-    chunk = r"is damaged: chunk 2 of 4 \(trials 40 to 59\) is not as it was written: compute it "
+    chunk = r"is damaged: chunk 2 of 4 \(trials 40 to 59\) is not as it was written: run it again"
     with pytest.raises(RecordingError, match=chunk):
         analysis.verify(chunked)
     # bytes that no codec can make sense of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import struct
 from collections.abc import Iterator
@@ -58,7 +59,8 @@ STEPS = st.lists(
 def changed(data: Any, steps: list[tuple[str, int, Any]]) -> Any:
     """Return plain data with some of its values replaced, renamed, moved or gone."""
     data = json.loads(json.dumps(data))  # a copy
-    for how, where, value in steps:
+    for how, where, given in steps:
+        value = copy.deepcopy(given)  # it may be changed in its turn
         known = list(places(data))
         if not known:
             return value
@@ -79,7 +81,8 @@ def changed(data: Any, steps: list[tuple[str, int, Any]]) -> Any:
         elif how == "repeat" and isinstance(owner[key], list):
             owner[key] = owner[key] * (where % 200)
         elif isinstance(owner, dict):
-            owner[str(value)] = owner[key] if how == "add" else owner.pop(key)
+            owner[str(value)] = (copy.deepcopy(owner[key]) if how == "add" else
+                                 owner.pop(key))
     return data
 
 

@@ -73,13 +73,14 @@ def by_coverage(name: str, place: Path, count: int) -> Path:
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.coverage_guided", name, str(place), str(numbers),
          f"-runs={count}", f"-seed={SEED}", f"-timeout={WAITING:g}", "-rss_limit_mb=1024",
+         f"-report_slow_units={WAITING:g}",  # on the clock, which others slow down
          "-max_len=20000", "-verbosity=0", f"-artifact_prefix={crashes}/", str(corpus)],
         cwd=ROOT, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
     found = [path.read_bytes()[:2000] for path in crashes.iterdir()]
     assert done.returncode == 0 and not found, (
         f"{found}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    print(done.stdout.strip().splitlines()[-1])
+    print(next(line for line in done.stdout.splitlines() if " inputs in " in line))
     return numbers
 
 

@@ -19,11 +19,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from cortexsim import analysis, places
+from cortexsim import analysis, experiment, places
 from cortexsim.analysis import export
 from cortexsim.cli import main
 from cortexsim.errors import Interrupted, RecordingError
@@ -260,10 +261,11 @@ def test_what_cannot_be_asked_for_is_no_damage(network, protocol, pictures, memo
 
 @pytest.mark.parametrize("given, message", [
     ("s4://lab/x", "s4://lab/x: unknown kind of store 's4'; did you mean 's3'?"),
-    ("gs://lab/x", "gs://lab/x: Please install gcsfs|gs://lab/x:"),
+    ("gs://lab/x", "gs://lab/x: Please install gcsfs to access Google Storage$"),
+    ("ftp://127.0.0.1:9/x", "9/x: the store cannot be used .* check its name, the endpoint, and"),
 ])
 def test_kinds_of_stores(given, message):
-    if given.startswith("gs") and shutil.which("gcsfs"):
+    if given.startswith("gs") and find_spec("gcsfs"):
         pytest.skip("gcsfs is installed")
     with pytest.raises(RecordingError, match=message):
         analysis.open(given)
@@ -425,6 +427,15 @@ def told(environment: dict[str, str], line: tuple[str, ...]) -> None:
     """Run a command line with an environment."""
     os.environ.update(environment)
     cortexsim(*line)
+
+
+@pytest.mark.slow
+def test_workers_write_their_own_parts(bucket, folder, tiny):
+    pytest.importorskip("distributed", reason="needs Dask, of cortexsim[cluster]")
+    options = {"model": tiny, "trials": 20, "batch": 2, "figure": False, "reduce": "none"}
+    experiment.run("short.yaml", out=str(bucket / "team"), workers=2, **options)
+    alone = experiment.run("short.yaml", out=folder / "alone", **options)
+    assert objects(bucket / "team/recording.zarr") == contents(alone.folder / "recording.zarr")
 
 
 @pytest.mark.slow

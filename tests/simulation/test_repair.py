@@ -63,6 +63,11 @@ def flipped(file: Path) -> None:
     file.write_bytes(data)
 
 
+#: The others are slow tests.
+QUICK = [("V2/activation", truncated), ("scores", Path.unlink), ("shown", flipped),
+         ("done", truncated)]
+
+
 @pytest.fixture(scope="module")
 def whole(network, protocol, pictures, tmp_path_factory) -> Path:
     """Return a recording of three chunks, made in Python."""
@@ -78,8 +83,12 @@ def again(network, protocol, pictures):
     return lambda path: simulate(network, protocol, pictures(5), out=path, resume=True)
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, truncated, flipped])
-@pytest.mark.parametrize("array", ["V2/activation", "scores", "shown", "done"])
+DAMAGES = [pytest.param(array, damage, marks=() if (array, damage) in QUICK else pytest.mark.slow)
+           for array in ("V2/activation", "scores", "shown", "done")
+           for damage in (Path.unlink, truncated, flipped)]
+
+
+@pytest.mark.parametrize("array, damage", DAMAGES)
 def test_a_damaged_chunk_is_named_and_computed_anew(whole, tmp_path, again, computed, damage,
                                                     array):
     run = Path(shutil.copytree(whole.parent, tmp_path / "x"))
@@ -94,8 +103,9 @@ def test_a_damaged_chunk_is_named_and_computed_anew(whole, tmp_path, again, comp
     analysis.verify(run)
 
 
-@pytest.mark.parametrize("part", ["label/c/0", "time/c/0", "V1/stimulus_id/c/0", "IT/zarr.json",
-                                  "V2/activation/zarr.json"])
+@pytest.mark.parametrize("part", [
+    "label/c/0", *(pytest.param(part, marks=pytest.mark.slow) for part in (
+        "time/c/0", "V1/stimulus_id/c/0", "IT/zarr.json", "V2/activation/zarr.json"))])
 def test_a_part_of_the_layout_that_is_gone_comes_back(whole, tmp_path, again, computed, part):
     run = Path(shutil.copytree(whole.parent, tmp_path / "x"))
     (run / RECORDING / part).unlink()

@@ -80,8 +80,8 @@ def test_the_sample_is_drawn_with_the_seed(honest):
 @pytest.mark.parametrize("array, place, value, size", [
     ("V4/activation", (9, 5, 1, 2, 3), 1.0, None),
     ("scores", (9, 5, 3), np.nan, 1.0),  # one of the two is no number
-    ("shown", (9, 5), "grey", 1.0),
-    ("IT/populated", (9, 5), False, 1.0),
+    pytest.param("shown", (9, 5), "grey", 1.0, marks=pytest.mark.slow),
+    pytest.param("IT/populated", (9, 5), False, 1.0, marks=pytest.mark.slow),
 ])
 def test_one_changed_value_is_found_and_named(run, array, place, value, size):
     change(run, array, place, value)

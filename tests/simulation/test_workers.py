@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 import warnings
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,7 +138,8 @@ def stop_at(monkeypatch, chunk: int, problem: BaseException) -> None:
     monkeypatch.setattr(Batches, "compute", stop)
 
 
-@pytest.mark.parametrize("first, then", [(True, False), (False, True)])
+@pytest.mark.parametrize("first, then", [
+    (True, False), pytest.param(False, True, marks=pytest.mark.slow)])
 def test_going_on_with_workers_or_without(folder, tiny, scheduler, alone, monkeypatch, first,
                                           then):
     said = ("activity of V4 is infinite or not a number at step 3 (condition mask=none); a gain "
@@ -186,6 +188,26 @@ def test_a_stop_is_said_with_how_to_go_on(folder, tiny, scheduler, alone, monkey
     monkeypatch.setattr(cluster.Team, "_result", two)
     with pytest.raises(Interrupted, match=r"stopped at trial \d+ of 20. Go on with: cortexsim run "
                                           "--resume x$"):
+        experiment.run("short.yaml", model=tiny, out="x", scheduler=scheduler, **RUN)
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    experiment.resume("x", figure=False)
+    same(Path("x/recording.zarr"), alone)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_lost(folder, tiny, scheduler, alone, monkeypatch):
+    result, seen = cluster.Team._result, []
+
+    def two(self, future):
+        seen.append(future)
+        if len(seen) == 3:
+            raise cluster._told(CancelledError(), 0)
+        return result(self, future)
+
+    monkeypatch.setattr(cluster.Team, "_result", two)
+    with pytest.raises(SimulationError, match="the Dask scheduler was lost.* What is done is kept; "
+                                              "go on with: cortexsim run --resume x"):
         experiment.run("short.yaml", model=tiny, out="x", scheduler=scheduler, **RUN)
     monkeypatch.undo()
     monkeypatch.chdir(folder)
@@ -245,6 +267,7 @@ def test_warnings_of_workers_are_said_once(folder, tiny, here, monkeypatch):
     assert [str(one.message) for one in told] == ["not enough memory: going on with 2"]
 
 
+@pytest.mark.slow
 def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypatch):
     kinds = iter(["old", "old", "new", "old", "new"])
     monkeypatch.setattr(worker, "computer",
@@ -257,6 +280,7 @@ def test_workers_of_another_kind_are_said_and_kept(folder, tiny, here, monkeypat
     assert [one["processor"] for one in made.recording.attrs["computed_on"]] == ["old", "new"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job, said", [
     ({"version": "0.0.1"}, "CortexSim is .* there and 0.0.1 here: install the same one"),
     ({"store": "/not/here.zarr"}, "/not/here.zarr is not there; .* all workers share"),
@@ -268,6 +292,7 @@ def test_workers_that_differ_or_do_not_see_the_folder(folder, tiny, here, job, s
     assert {path.name for path in folder.iterdir()} == {"short.yaml"}
 
 
+@pytest.mark.slow
 def test_a_gpu_that_only_workers_have(folder, tiny, here, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -305,8 +330,8 @@ def test_a_worker_that_has_other_images(folder, tiny, here):
     AttributeError("module 'cortexsim.simulation.worker' has no attribute 'compute'"),
     RuntimeError("Error during deserialization of the task graph: No module named 'cortexsim'")])
 def test_workers_without_cortexsim(problem):
-    assert "a worker, or the scheduler, has no CortexSim" in str(cluster._told(problem))
-    assert cluster._told(RuntimeError("shapes do not fit")) is None
+    assert "a worker, or the scheduler, has no CortexSim" in str(cluster._told(problem, 0))
+    assert cluster._told(RuntimeError("shapes do not fit"), 0) is None
 
 
 def test_wrong_words(folder, tiny, monkeypatch):
@@ -394,9 +419,10 @@ class Program:
     def ended(self) -> tuple[int, str, str]:
         """Return its exit status and what it said, once it has ended."""
         try:
-            said = self.process.communicate(timeout=200)
+            said = self.process.communicate(timeout=500)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
             raise
         return self.process.returncode, *said
 
@@ -444,8 +470,8 @@ def test_workers_that_die_again_and_again(folder, tiny):
     status, stdout, stderr = Program(tiny, f"{LINE} --model {tiny} --out x --workers 1",
                                      DEADLY).ended()
     assert (status, stdout) == (2, "")
-    assert stderr.startswith("cortexsim: workers died again and again while they computed one "
-                             "chunk") and stderr.count("\n") == 1
+    assert stderr.startswith("cortexsim: workers died again and again while they computed "
+                             "chunk ") and stderr.count("\n") == 1
     assert not Path("x").exists()
 
 

@@ -198,7 +198,7 @@ def test_folders_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.sources == {"a": "./b", "c": "digits", "d": f"{tmp_path}/f", "g": "./deep"}
     found = Protocol.from_text(text)
     assert found.dataset == "./pictures"
-    assert found.sources == {"a": "../b", "c": "digits", "d": "/e/f", "g": "."}
+    assert found.sources == {"a": "../b", "c": "digits", "d": f"{tmp_path}/f", "g": "."}
 
 
 # --- interventions

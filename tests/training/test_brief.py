@@ -17,7 +17,7 @@ from cortexsim.models import Network, calibrate, load
 from cortexsim.models.frames import Brief
 from cortexsim.stimuli import datasets
 from cortexsim.stimuli.sequences import SequenceTask
-from cortexsim.training import Settings, loop, resume, train
+from cortexsim.training import Settings, learning, resume, train
 from cortexsim.training.batches import calibration_frames, exposed, generator
 
 from .test_training import GRAPH, same
@@ -76,7 +76,7 @@ def test_networks_are_trained_on_images_that_go_off_and_tested_on_images_that_st
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(trained, tmp_path, monkeypatch):
-    losses, cross_entropy = [], loop.F.cross_entropy
+    losses, cross_entropy = [], learning.F.cross_entropy
 
     def stop_in_the_second_epoch(*scores, **options):
         losses.append(1)
@@ -84,7 +84,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(trained, tmp_path, monke
             os.kill(os.getpid(), signal.SIGINT)
         return cross_entropy(*scores, **options)
 
-    monkeypatch.setattr(loop.F, "cross_entropy", stop_in_the_second_epoch)
+    monkeypatch.setattr(learning.F, "cross_entropy", stop_in_the_second_epoch)
     with pytest.raises(Interrupted, match="stopped at epoch 2, batch 2"):
         train(GRAPH, SETTINGS, tmp_path / "x", **SHORTLY)
     monkeypatch.undo()

@@ -93,8 +93,7 @@ def page(recording: xr.DataTree, *, root: str | Path | None = None,
     """
     source = Source(recording, None if root is None else Path(root), seed,
                     None if it is None else Path(it))
-    # what is in a name is never a formula
-    with rc_context({**style(), "text.parse_math": False}):
+    with rc_context(style()):
         parts: list[Callable[[], Any]] = [partial(_made, *part, source) for part in SECTIONS]
         parts.insert(-1, partial(_explorer, source))
         bar = tqdm(parts, desc="report", unit="section", disable=None if progress else True,
