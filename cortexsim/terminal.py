@@ -107,8 +107,8 @@ class Program(click.Group):
 
 
 def _out_of_memory(problem: BaseException) -> bool:
-    if "torch" not in sys.modules:
-        return isinstance(problem, MemoryError) or "can't start new thread" in str(problem)
+    if out_of_memory(problem) or "torch" not in sys.modules:
+        return out_of_memory(problem)
     from . import devices  # imports torch
 
     return devices.out_of_memory(problem)
