@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from . import job
-from .errors import CortexSimError, Interrupted, printable
+from .errors import CortexSimError, Interrupted, out_of_memory, printable
 
 WRONG_INPUT = 2
 #: Of a program that a signal stopped, by the shell's convention: this and the signal's number.
