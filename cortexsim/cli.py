@@ -97,8 +97,8 @@ def run(ctx: click.Context, /, protocol: str | None, record: tuple[str, ...] | N
     from . import experiment, ready
 
     if verified is not None:
-        terminal.leave_out(ctx, "finished run", (
-            "verified", "chunks", "seed", "data_root", "device"), "--verify looks at")
+        terminal.leave_out(ctx, "finished run", ("chunks", "seed", "data_root", "device"),
+                           "verified", "--verify looks at")
         found = experiment.verify(verified, seed=options["seed"], chunks=chunks or 3,
                                   data_root=options["data_root"], device=options["device"])
         terminal.say(str(found))

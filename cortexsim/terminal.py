@@ -155,15 +155,28 @@ def auto(ctx: click.Context, parameter: click.Parameter, value: str) -> int | No
 
 
 def leave_out(ctx: click.Context, what: str, allowed: Collection[str],
-              does: str = "--resume goes on with") -> None:
+              option: str = "resumed", does: str = "--resume goes on with") -> None:
     """Refuse options beside ``--resume``, or another, that would change what it goes on with.
+
+    Parameters
+    ----------
+    ctx
+        Of the command.
+    what
+        What it goes on with.
+    allowed
+        Parameters that may be given beside it.
+    option
+        The parameter of the option itself.
+    does
+        How to say what the option does.
 
     Raises
     ------
     CortexSimError
         Naming those that were given.
     """
-    given = [name for name in ctx.params if name not in ("resumed", *allowed)
+    given = [name for name in ctx.params if name not in (option, *allowed)
              and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
     if given:
         raise CortexSimError(f"{does} a {what}, as it was started: leave out "
@@ -176,7 +189,9 @@ def _word(name: str) -> str:
 
 def flag(name: str) -> str:
     """Return the option that a parameter comes from."""
-    return "--" + {"graph_name": "graph", "input_mode": "input"}.get(name, name).replace("_", "-")
+    words = {"graph_name": "graph", "input_mode": "input", "resumed": "resume",
+             "verified": "verify"}
+    return "--" + words.get(name, name).replace("_", "-")
 
 
 def command(program: str = "cortexsim") -> str:

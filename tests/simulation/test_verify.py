@@ -147,6 +147,7 @@ def test_what_cannot_be_verified(run, tmp_path):
     fails(f"run --verify {tmp_path}", "there is no recording")
     fails(f"run short.yaml --verify {run} --trials 3", "--verify looks at a finished run",
           "leave out --trials, PROTOCOL")
+    fails(f"run --verify {run} --resume {run}", "leave out --resume")
     fails("run short.yaml --chunks 3", "--chunks is for --verify")
     with pytest.raises(SimulationError, match="0 chunks to verify"):
         experiment.verify(run, chunks=0)
