@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from . import machine
+from . import errors, machine
 from .errors import SimulationError, unknown
 
 PRECISIONS = ("float32", "bf16")
@@ -104,10 +104,9 @@ def processor(on: torch.device) -> str:
 
 def out_of_memory(problem: BaseException) -> bool:
     """Say whether an error means that memory was asked for that is not there."""
-    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+    if errors.out_of_memory(problem) or isinstance(problem, torch.OutOfMemoryError):
         return True
-    # torch has no class of its own for main memory; the last two are what oneDNN and Python's
-    # threads make of it
+    # torch has no class of its own for main memory; the last is what oneDNN makes of it
     words = ("can't allocate memory", "not enough memory", "Cannot allocate memory",
-             "could not create a primitive", "can't start new thread")
+             "could not create a primitive")
     return isinstance(problem, RuntimeError) and any(word in str(problem) for word in words)

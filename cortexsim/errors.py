@@ -74,6 +74,12 @@ def printable(text: str) -> str:
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def out_of_memory(problem: BaseException) -> bool:
+    """Say whether an error of Python means that memory was asked for that is not there."""
+    return isinstance(problem, MemoryError) or (
+        isinstance(problem, RuntimeError) and "can't start new thread" in str(problem))
+
+
 def unknown(kind: str, given: object, allowed: Iterable[object]) -> str:
     """Say that a name is unknown, suggest the nearest, and list what is known.
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from . import job
-from .errors import CortexSimError, Interrupted, printable
+from .errors import CortexSimError, Interrupted, out_of_memory, printable
 
 WRONG_INPUT = 2
 #: Of a program that a signal stopped, by the shell's convention: this and the signal's number.
@@ -107,8 +107,8 @@ class Program(click.Group):
 
 
 def _out_of_memory(problem: BaseException) -> bool:
-    if "torch" not in sys.modules:
-        return isinstance(problem, MemoryError) or "can't start new thread" in str(problem)
+    if out_of_memory(problem) or "torch" not in sys.modules:
+        return out_of_memory(problem)
     from . import devices  # imports torch
 
     return devices.out_of_memory(problem)

@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from .. import files, formats, metadata, places, schema, stores
-from ..errors import RecordingError, unknown
+from ..errors import RecordingError, out_of_memory, unknown
 from . import damage
 from .labels import PLAIN
 
@@ -61,6 +61,8 @@ def open(path: str | Path) -> xr.DataTree:
             warnings.filterwarnings("ignore", message="Failed to open Zarr store")
             tree = stores.opened(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
+        if out_of_memory(problem):
+            raise  # zarr, asked again, would wait for the thread that it could not start
         damage.check_coords(path)
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise RecordingError(f"{path} is not a recording of CortexSim ({reason})") from None

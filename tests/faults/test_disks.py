@@ -141,7 +141,7 @@ def test_a_full_disk(name, made, disk, tmp_path):
     assert run_to_end(story, LINES[name]) == 0, said(story)
     expected = COMMANDS[name].whole(story)
     # what is replaced lies there twice for a moment
-    takes = max(disk.used - empty, *map(len, expected.values()))
+    takes = max(disk.used - empty, *map(len, contents(story).values()))
     for share in SHARES[name]:
         disk.clear()
         begun(name, made, story)

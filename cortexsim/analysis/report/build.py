@@ -18,7 +18,7 @@ from matplotlib import rc_context
 from tqdm import tqdm
 
 from ... import __version__, files, places, provenance, schema
-from ...errors import CortexSimError, RecordingError
+from ...errors import CortexSimError, RecordingError, out_of_memory
 from .. import protocols
 from .. import recording as rec
 from ..figures.look import style
@@ -151,9 +151,9 @@ def _attempt(title: str, make: Callable[[], Part]) -> tuple[Part | None, str]:
         return make(), ""
     except CortexSimError as problem:
         return None, _sentence(str(problem))
-    except MemoryError:
-        raise  # there is none for the others either
     except Exception as problem:  # one part's defect must not take the others with it
+        if out_of_memory(problem):
+            raise  # there is none for the others either
         about = f"{type(problem).__name__}: {problem}"
         warnings.warn(f"the report's section '{title}' could not be made ({about})", stacklevel=2)
         return None, f"It could not be made, which is a defect of CortexSim ({about})."
