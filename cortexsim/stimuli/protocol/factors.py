@@ -17,7 +17,7 @@ from .values import WORD, Level, plain, reference
 
 #: Numbers that no experiment reaches; beyond them something is a slip of the pen. Indices are
 #: those of all conditions together, parts the entries that are read in each combination of levels.
-MAX_CONDITIONS, MAX_INDICES, MAX_PARTS = 100_000, 1_000_000, 10_000
+MAX_CONDITIONS, MAX_INDICES, MAX_PARTS = 100_000, 1_000_000, 30_000
 
 
 def levels(file: ProtocolFile, document: yamlio.Document) -> dict[str, list[Level]]:
