@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from . import schema
 from .errors import CheckpointError, RecordingError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _NETWORK, NETWORK_VERSION = "cortexsim-network-", 1
 #: What a checkpoint's card says.

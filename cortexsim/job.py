@@ -46,10 +46,12 @@ def speaks() -> bool:
     """Say whether this process is to say what is wrong with the command line.
 
     torchrun gives all processes the same one, and the first says it. The others give it
-    time, since torchrun ends all when one ends.
+    time, since torchrun ends all when one ends: the signal for that ends them without a word.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0":
         return True
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     time.sleep(PATIENCE)
     return False
 

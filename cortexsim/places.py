@@ -57,6 +57,21 @@ def place(given: str | Path) -> Path:
     return _remote(f"{scheme}://{rest}", {"use_listings_cache": False})
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path of this machine with the home folder in place of ``~``.
+
+    Raises
+    ------
+    CortexSimError
+        If nobody knows that home folder, as of an unknown user, or of one without a name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise CortexSimError(f"{path}: no home folder is known for "
+                             f"'{Path(path).parts[0]}'; write the whole path") from None
+
+
 def far(given: object) -> bool:
     """Whether a place is in an object store, not in a folder of this machine."""
     return getattr(given, "protocol", "") not in ("", "file", "local")

@@ -134,7 +134,7 @@ class Processes:
         Raises
         ------
         SimulationError
-            If it is one GPU for all.
+            If it is one GPU for all, or there are fewer GPUs than processes.
         """
         if self.count > 1 and name is not None and name.startswith("cuda:"):
             raise SimulationError(
@@ -144,7 +144,13 @@ class Processes:
             return name
         import torch
 
-        return f"cuda:{self.local}" if name or torch.cuda.is_available() else "cpu"
+        if name is None and not torch.cuda.is_available():
+            return "cpu"
+        if (there := torch.cuda.device_count()) < self.here:
+            raise SimulationError(
+                f"{self.here} processes, and {there} GPUs on this machine? Each takes one of its "
+                "own: start as many as there are GPUs, or use --device cpu")
+        return f"cuda:{self.local}"
 
 
 #: The only process.

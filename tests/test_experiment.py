@@ -19,6 +19,7 @@ from cortexsim.errors import (
     SimulationError,
 )
 from cortexsim.experiment import RECORDING, run
+from cortexsim.processes import Processes
 from cortexsim.ready import prepare
 from cortexsim.stimuli.lookup import find_protocol
 from cortexsim.training.state import write_metrics
@@ -235,6 +236,8 @@ def test_a_disk_that_is_full_when_a_training_writes_its_metrics(folder, limited)
     limited(100)
     with pytest.raises(SimulationError, match="metrics.csv cannot be written .*--resume"):
         write_metrics(Path("metrics.csv"), rows)
+    with pytest.raises(SimulationError, match="go on with: torchrun --nproc-per-node 2 "):
+        write_metrics(Path("metrics.csv"), rows, Processes(0, 2, 0, 2))
     limited(resource.RLIM_INFINITY)
     assert left(folder) == {"metrics.csv", "short.yaml"}
     assert Path("metrics.csv").read_text().split() == ["epoch", "0.0"]

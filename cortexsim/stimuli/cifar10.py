@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DatasetError
+from .. import places
+from ..errors import CortexSimError, DatasetError
 from .datasets import Dataset, split_rows
 
 TRAINING, TEST = 50_000, 10_000
@@ -30,9 +31,18 @@ PROBE_SECONDS, STALL_SECONDS = 4.0, 20.0
 
 
 def default_root() -> Path:
-    """Return the folder of data sets: ``CORTEXSIM_DATA``, else ``~/.cache/cortexsim``."""
-    given = os.environ.get("CORTEXSIM_DATA")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "cortexsim"
+    """Return the folder of data sets: ``CORTEXSIM_DATA``, else ``~/.cache/cortexsim``.
+
+    Raises
+    ------
+    CortexSimError
+        If nobody knows the home folder.
+    """
+    try:
+        return places.expanded(os.environ.get("CORTEXSIM_DATA") or "~/.cache/cortexsim")
+    except CortexSimError as problem:
+        raise CortexSimError(f"where are the data sets? {problem}; CORTEXSIM_DATA names their "
+                             "folder") from None
 
 
 def official_files() -> dict[str, str]:
@@ -69,7 +79,7 @@ def load(
         If files are missing and cannot be downloaded, or are damaged.
     """
     rows = split_rows(name, split, TRAINING, TEST, holdout)
-    where = default_root() if root is None else Path(root).expanduser()
+    where = default_root() if root is None else places.expanded(root)
     if where.name == FOLDER and not (where / FOLDER).exists():
         where = where.parent
     present = [file for file in official_files() if (where / FOLDER / file).is_file()]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import places
 from ..errors import DatasetError
 from .datasets import Dataset
 
@@ -34,7 +35,7 @@ CATEGORIES = ("human bodypart", "human face", "nonhuman bodypart", "nonhuman fac
 
 def is_there(path: str | Path) -> bool:
     """Say whether a path is a MATLAB file, or a folder that holds the published one."""
-    place = Path(path).expanduser()
+    place = places.expanded(path)
     return place.suffix.lower() == ".mat" or (place / FILE).is_file()
 
 
@@ -130,7 +131,7 @@ def read(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     DatasetError
         If the file is not there, cannot be read, or holds something else.
     """
-    file = Path(path).expanduser()
+    file = places.expanded(path)
     file = file / FILE if file.is_dir() else file
     wanted = f"give {FILE}, the supplement of Kriegeskorte et al. 2008"
     content = matlab(file, wanted)

@@ -32,7 +32,7 @@ def finish(network: Network, card: dict[str, Any], at: Position, out: Path,
     asked = usual | card.pop("final_calibration", {})
     steps = int(min(max(asked["steps"], network.graph.readout_time), network.weights_limit))
     if network.processes.first:  # a kill may have come before the last one
-        write_metrics(out / "metrics.csv", at.history)
+        write_metrics(out / "metrics.csv", at.history, network.processes)
     reached, card["calibration"] = measure_statistics(network, data, settings, steps,
                                                       asked["images"], progress)
     if reached < network.graph.readout_time:

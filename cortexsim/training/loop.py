@@ -277,7 +277,7 @@ def _run(network: Network, card: dict[str, Any], at: Position, restored: dict[st
             at.epoch, at.batch, at.loss, at.correct = at.epoch + 1, 0, 0.0, 0
             save(f"{at.epoch:04d}")
             if processes.first:
-                write_metrics(out / "metrics.csv", at.history)
+                write_metrics(out / "metrics.csv", at.history, processes)
             if any(processes.totals(interrupted.is_set())):
                 raise Interrupted(f"stopped after epoch {at.epoch}; everything so far is saved. "
                                   f"{go_on}")

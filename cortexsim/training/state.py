@@ -217,11 +217,15 @@ def save(out: Path, network: Network, card: dict[str, Any], **more: Any) -> None
     except CheckpointError as problem:
         if not (out / checkpoint.CARD).exists():
             raise
-        raise CheckpointError(f"{problem}. When there is room, go on with: "
-                              f"{network.processes.program} train --resume {out}") from None
+        raise CheckpointError(f"{problem}. {_when_there_is_room(out, network.processes)}") from None
 
 
-def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
+def _when_there_is_room(out: Path, processes: Processes) -> str:
+    return f"When there is room, go on with: {processes.program} train --resume {out}"
+
+
+def write_metrics(path: Path, history: list[dict[str, float]],
+                  processes: Processes = ALONE) -> None:
     """Write one row for each epoch, in place of the file before."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(history[-1]))
@@ -232,5 +236,4 @@ def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
     except OSError as problem:
         raise SimulationError(
             f"{path} cannot be written ({problem.strerror or problem}); the checkpoint beside it "
-            f"is complete. When there is room, go on with: cortexsim train --resume {path.parent}"
-        ) from None
+            f"is complete. {_when_there_is_room(path.parent, processes)}") from None

@@ -34,7 +34,7 @@ from cortexsim.graph import AreaGraph
 from cortexsim.models.checkpoint import read_card
 from cortexsim.models.weights import check_size
 from cortexsim.simulation import resume
-from cortexsim.stimuli import folder, objects92
+from cortexsim.stimuli import datasets, folder, objects92
 from cortexsim.stimuli.protocol import Protocol
 from cortexsim.terminal import say
 
@@ -137,6 +137,22 @@ def test_a_protocols_file_names_what_lies_beside_it_or_with_the_data(tmp_path, m
     (tmp_path / "p.yaml").write_text(
         f"{HEAD}{TARGET}dataset: {tmp_path}/data/x\nsources: {{a: ./y, b: {tmp_path}/z}}\n")
     assert Protocol.from_yaml(tmp_path / "p.yaml").dataset == f"{tmp_path}/data/x"
+
+
+def test_a_home_folder_that_nobody_knows_matters_only_where_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("CORTEXSIM_DATA", "~nobody-of-this-name/x")
+    path = tmp_path / "p.yaml"
+    path.write_text(HEAD + TARGET)
+    assert Protocol.from_yaml(path).name == "x"
+    path.write_text(HEAD + TARGET + "dataset: ./y\n")
+    for ask in (lambda: Protocol.from_yaml(path), lambda: datasets.load("cifar10", "test")):
+        with pytest.raises(CortexSimError, match="~nobody-of-this-name.*CORTEXSIM_DATA names"):
+            ask()
+    for ask in (lambda: datasets.load("cifar10", "test", root="~nobody-of-this-name"),
+                lambda: folder.load("~nobody-of-this-name/x", (3, 8, 8)),
+                lambda: objects92.read("~nobody-of-this-name/x.mat")):
+        with pytest.raises(CortexSimError, match="no home folder is known for '~nobody"):
+            ask()
 
 
 # --- graphs and checkpoints

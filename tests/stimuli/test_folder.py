@@ -210,6 +210,11 @@ def test_decompression_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mo
         folder.load(tmp_path, (3, 8, 8))
 
 
+def test_a_picture_of_a_large_camera(tmp_path: Path) -> None:
+    Image.new("L", (9504, 6336), 200).save(tmp_path / "x.png", compress_level=1)
+    assert (folder.load(tmp_path, (1, 8, 8)).images == 200).all()
+
+
 def test_too_much_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "x.png")
     save(tmp_path / "y.png")

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from cortexsim import job
+from cortexsim.cli import main
 from cortexsim.graph import AreaGraph
 from cortexsim.models import checkpoint
 from cortexsim.training import resume, train
@@ -135,6 +136,25 @@ def test_torchrun_is_for_training_alone(tmp_path):
         assert [member.join() for member in members] == [2, 2]
     assert "each would do all of 'cortexsim models'" in members[0].stderr
     assert not members[1].stderr and not members[0].stdout and not members[1].stdout
+
+
+@pytest.mark.parametrize("line", [["train", "--epoch", "1"], ["models"]])
+def test_one_that_leaves_the_word_to_the_first_is_ended_without_one(line, tmp_path):
+    # as torchrun ends it, once the first one has said what is wrong
+    with started(tmp_path, 2, _waiting, tmp_path / "waits", line) as members:
+        assert members[0].join() == 2
+        members[1].wait_for((tmp_path / "waits").exists)
+        time.sleep(0.2)
+        assert members[1].send(signal.SIGTERM) == -signal.SIGTERM
+    assert len(members[0].stderr.splitlines()) == 1
+    assert not members[1].stderr and not members[1].stdout
+
+
+def _waiting(waits: Path, line: list[str]) -> None:
+    sleep = time.sleep
+    time.sleep = lambda seconds: (waits.touch(), sleep(seconds))
+    sys.argv = ["cortexsim", *line]
+    main()  # as a program: with what it does on signals
 
 
 @pytest.mark.slow

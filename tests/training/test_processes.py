@@ -303,10 +303,15 @@ def test_what_torchrun_says(monkeypatch):
 def test_each_process_has_a_device_of_its_own(monkeypatch):
     third = Processes(2, 4, 2, 4)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert [third.device(name) for name in (None, "cuda", "cpu", "tpu")] == [
         "cuda:2", "cuda:2", "cpu", "tpu"]
     with pytest.raises(SimulationError, match="4 processes on one device, 'cuda:0'"):
         third.device("cuda:0")
     assert ALONE.device("cuda:1") == "cuda:1" and ALONE.device(None) is None
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in (None, "cuda"):  # each says the same, so that it is said once
+        with pytest.raises(SimulationError, match="^4 processes, and 2 GPUs on this machine"):
+            third.device(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert third.device(None) == "cpu"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ... import schema
+from ... import places, schema
 from ...errors import DatasetError, RecordingError, ReferenceFileError
 from ...stimuli import objects92
 from ..latency import curves, onsets
@@ -91,7 +91,7 @@ def load_it(path: str | Path) -> InferotemporalRDMs:
     ReferenceFileError
         If a file is not there, cannot be read, or holds something else.
     """
-    place = Path(path).expanduser()
+    place = places.expanded(path)
     file = place / objects92.FILE if place.is_dir() else place
     wanted = (f"give the folder with {objects92.FILE}, the supplement of Kriegeskorte et al. 2008")
     try:

@@ -104,7 +104,6 @@ def _sources(file: ProtocolFile, document: yamlio.Document) -> tuple[str, ...]:
 
 
 def _check_places(file: ProtocolFile, document: yamlio.Document, folder: Path) -> None:
-    roots = [place.expanduser().resolve() for place in (folder, Path(), cifar10.default_root())]
     # a network's path is one of the current folder, as on the command line
     named = [(("model",), file.model, Path(), "give it with --model"),
              (("dataset",), file.dataset, folder, "give it with --dataset"),
@@ -113,6 +112,7 @@ def _check_places(file: ProtocolFile, document: yamlio.Document, folder: Path) -
     for key, given, base, way in named:
         if given is None or not is_folder(given):
             continue
+        roots = [root.resolve() for root in (folder, Path(), cifar10.default_root())]
         with located(document, *key):
             try:
                 place = (base / Path(given).expanduser()).resolve()
