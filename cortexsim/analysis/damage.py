@@ -32,9 +32,6 @@ def check_files(tree: xr.DataTree, path: Path) -> None:
     RecordingError
         Naming the first array and chunk, and how many more there are.
     """
-    if not places.far(path) and path.is_file():
-        # a store in one file loses all of it or nothing
-        return
     done = tree.dataset[schema.DONE]
     per_chunk, count = int(done.attrs["chunk_trials"]), done.size
     trials = tree.sizes[schema.TRIAL]

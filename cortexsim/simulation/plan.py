@@ -150,9 +150,9 @@ def prepare(
 
     activity = activity_bytes(graph, tree)
     size = fitting_batch(microbatch, len(chosen), layout(1).chunk_bytes, activity, where)
-    kept = layout(size)
-    _check_sizes(kept)
-    return Plan(network, movie, chosen, kept, tree, seed, where, precision)
+    chosen_layout = layout(size)
+    _check_sizes(chosen_layout)
+    return Plan(network, movie, chosen, chosen_layout, tree, seed, where, precision)
 
 
 def _check_sizes(layout: Layout) -> None:
