@@ -1,6 +1,7 @@
 """Export: what other programs open holds what the recording holds, and never half of it."""
 
 import json
+from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
@@ -196,6 +197,18 @@ def test_more_than_memory_may_hold_is_refused(recording, monkeypatch):
     with pytest.raises(RecordingError, match="choose some with --areas"):
         rsa.dataset(choose(recording))
     assert rsa.dataset(choose(recording, pool=True, stimuli=1)).measurements.shape == (9, 7, 5)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=200_001))
+    with pytest.raises(RecordingError, match=r"may take up to .* MB, and there is room for 0.2"):
+        export(runs["none"], "netcdf", tmp_path / "x.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_hdf5_says_is_told_in_the_systems_words():
+    said = OSError("Unable to write (time = Sat Nov 21 20:59:42 2026\n, errno = 28, error = 'x')")
+    assert exporting._reason(said) == "No space left on device"
 
 
 def test_tables_hold_the_recording(runs, written):

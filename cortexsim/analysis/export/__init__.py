@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,8 @@ from .selection import ALL, Selection, choose
 
 __all__ = ["FORMATS", "Selection", "choose", "export"]
 
+#: Bytes that a file of HDF5 has beside its values, about.
+_OVERHEAD = 200_000
 #: The module that writes each format, and the name of what it writes.
 FORMATS = {
     "brainscore": ("brainscore", "brainscore.nc"),
@@ -85,6 +88,8 @@ def export(run: str | Path, to: str, out: str | Path | None = None, *,
         chosen = choose(recording, areas=areas, condition=condition, window_ms=window_ms,
                         stimuli=stimuli, seed=seed, pool=pool)
         chosen = replace(chosen, command=command)
+        if to != "csv":
+            _check_room(target, chosen.bytes)
         write: Callable[..., Any] = import_module(f".{module}", __name__).write
         with _whole(target) as partial:
             if to == "csv":
@@ -97,6 +102,33 @@ def _check_free(target: Path) -> None:
     if places.exists(target):
         raise RecordingError(f"{target} is there already, and an export never overwrites; name "
                              "another place with --out")
+
+
+def _check_room(target: Path, needed: int) -> None:
+    """Refuse what a disk, or the system's limit on files, may have no room for.
+
+    Where HDF5 cannot write the end of a file, it takes the whole program with it.
+    """
+    place = Path(tempfile.gettempdir()) if places.far(target) else next(
+        parent for parent in target.absolute().parents if parent.exists())
+    room = shutil.disk_usage(place).free
+    with suppress(ImportError):  # other systems have no such limits
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        room = min(room, limit) if limit != resource.RLIM_INFINITY else room
+    needed += _OVERHEAD
+    if needed > room:
+        raise RecordingError(
+            f"{target}: the export may take up to {needed / 1e6:,.1f} MB, and there is room for "
+            f"{room / 1e6:,.1f} MB in {place}; choose fewer areas, stimuli or times, or another "
+            "disk with --out")
+
+
+def _reason(problem: OSError) -> str:
+    """Return what the system says, which HDF5 has as a number in the midst of its own words."""
+    number = re.search(r"errno = (\d+)", str(problem))
+    return os.strerror(int(number[1])) if number else places.reason(problem)
 
 
 @contextmanager
@@ -122,7 +154,7 @@ def _whole(target: Path) -> Iterator[Path]:
             shutil.rmtree(around, ignore_errors=True)
     except OSError as problem:
         raise RecordingError(
-            f"{target}: the export cannot be written ({problem.strerror or problem})") from None
+            f"{target}: the export cannot be written ({_reason(problem)})") from None
 
 
 def _take_away(rest: Path) -> None:
@@ -142,4 +174,4 @@ def _sent(target: Path) -> Iterator[Path]:
             places.upload(partial, target)
     except OSError as problem:
         raise RecordingError(
-            f"{target}: the export cannot be written ({places.reason(problem)})") from None
+            f"{target}: the export cannot be written ({_reason(problem)})") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,23 @@ class Selection:
     def classes(self) -> np.ndarray:
         """The classes' names, text."""
         return np.asarray(self.recording.coords[schema.CLASS].values.astype(object))
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all that is exported, before compression, at most."""
+        total = 0
+        for node in (self.recording, *(self.recording.children[area] for area in self.areas)):
+            data = node.to_dataset(inherit=False).isel({schema.TIME: self.times},
+                                                       missing_dims="ignore")
+            for array in data.variables.values():
+                sizes = {**array.sizes}
+                if schema.TRIAL in sizes:
+                    sizes[schema.TRIAL] = len(self.trials)
+                if self.pool:
+                    sizes |= {dim: 1 for dim in (schema.ROW, schema.COLUMN) if dim in sizes}
+                # half precision becomes single
+                total += math.prod(sizes.values()) * max(array.dtype.itemsize, 4)
+        return total
 
     def blocks(self, *arrays: xr.DataArray, size: int | None = None) -> Iterator[slice]:
         """Divide the trials into portions of what is read together.
