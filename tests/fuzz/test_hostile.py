@@ -89,7 +89,8 @@ def test_aliases_count_as_often_as_they_stand():
     (HEAD + "repeats: 100000\n" + TARGET, "100,000 conditions of 31 indices"),
     (HEAD + "repeats: 1000000000\n" + TARGET, "100,000 is the most"),
     (HEAD + f"factors: {{a: {[*range(4500)]}}}\n" + TARGET
-     + "interventions: [{noise: V1, sd: $a}]\n", "4,500 combinations of levels with 3 entries"),
+     + f"interventions: [{', '.join(['{noise: V1, sd: $a}'] * 5)}]\n",
+     "4,500 combinations of levels with 11 entries"),
     (HEAD.replace("30", "100000") + "timeline: [{show: stream, images: 60000, target: 1, "
      "each_ms: 1, at_ms: 0}]\n", "more than 50,000 pictures"),
     (HEAD.replace("30", "1.0e+18") + TARGET, "a time or rate must be 1000000000 at most"),
