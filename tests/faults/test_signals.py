@@ -123,6 +123,7 @@ def ignoring(*line: str) -> None:
         print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)
 
 
+@pytest.mark.slow
 def test_what_is_ignored_stays_ignored(tmp_path):
     process = Started(tmp_path, ignoring, "models")
     assert process.join() == 0 and process.stdout.endswith("True\n")

@@ -19,7 +19,7 @@ from .inputs import inputs
 from .targets import ROOT, TARGETS, lay_out
 from .watch import WAITING, Watch, limits
 
-SMOKE, SLOW, SOAK = 50, 5_000, 100_000
+SMOKE, SLOW, SOAK = 20, 5_000, 100_000
 SEED = int(os.environ.get("CORTEXSIM_FUZZ_SEED", "1"))
 
 

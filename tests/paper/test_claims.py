@@ -89,6 +89,7 @@ def test_a_script_says_what_is_not_there_yet_and_how_it_is_used(
     assert (tmp_path / "out" / "figure11.png").exists()
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_beside_its_verdicts(paper, table, tmp_path, capsys):
     for experiment in paper.everything.EXPERIMENTS:
         own = table[table.configuration.isin(list(experiment.trained))]

@@ -138,6 +138,7 @@ def stop_at(monkeypatch, chunk: int, problem: BaseException) -> None:
     monkeypatch.setattr(Batches, "compute", stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first, then", [
     (True, False), pytest.param(False, True, marks=pytest.mark.slow)])
 def test_going_on_with_workers_or_without(folder, tiny, scheduler, alone, monkeypatch, first,
@@ -159,6 +160,7 @@ def test_going_on_with_workers_or_without(folder, tiny, scheduler, alone, monkey
     same(Path("x/recording.zarr"), alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owner, name, problem, said", [
     (Batches, "compute", SimulationError("no good"), "no good"),
     (cluster.Team, "_result", KeyboardInterrupt(), "stopped; nothing was written")])
@@ -253,6 +255,7 @@ def here(monkeypatch):
     return let
 
 
+@pytest.mark.slow
 def test_warnings_of_workers_are_said_once(folder, tiny, here, monkeypatch):
     compute = Batches.compute
 
@@ -267,6 +270,7 @@ def test_warnings_of_workers_are_said_once(folder, tiny, here, monkeypatch):
     assert [str(one.message) for one in told] == ["not enough memory: going on with 2"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_was_writing_is_taken_away(folder, tiny, here, monkeypatch):
     write = Recorder.write
 
@@ -358,6 +362,7 @@ def test_wrong_words(folder, tiny, monkeypatch):
     fails(line + "--workers 2", "takes Dask", "pip install 'cortexsim[cluster]'")
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer(folder, tiny, monkeypatch):
     monkeypatch.setattr(cluster, "_PATIENCE", 0.5)
     with socket.socket() as taken:

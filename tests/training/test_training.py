@@ -66,7 +66,8 @@ def start(out: Path, *arguments: str) -> Started:
     return process
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [
+    pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_a_stopped_training_goes_on_to_the_same_weights(how, uninterrupted, tmp_path):
     out = tmp_path / "stopped"
     process = start(out, *ARGUMENTS)
